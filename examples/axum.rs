@@ -1,0 +1,218 @@
+//! A login that ends: Axum, SQLite, and the logout layer.
+//!
+//! ```sh
+//! cargo run --example axum --features sqlite
+//!
+//! curl -c jar -H 'Content-Type: application/json' \
+//!     -d '{"username":"alice","password":"wonderland"}' http://127.0.0.1:3000/auth/login
+//! curl -b jar http://127.0.0.1:3000/me
+//! curl -b jar -c jar -H 'Content-Type: application/json' \
+//!     -X POST http://127.0.0.1:3000/auth/logout
+//! ```
+//!
+//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address (port 0 takes a free one),
+//! `DATABASE_URL` the SQLite database.
+
+use std::env;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use axum_extra::extract::CookieJar;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tower_logout::{
+    AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqliteStore, Token,
+};
+
+const ACCESS_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
+
+    let store = SqliteStore::connect(&database).await?;
+    store.drop_expired().await?;
+
+    // Over https, add `.secure(true)` to both cookies.
+    let cookies = AuthCookies::default();
+    let logout = LogoutLayer::builder(store.clone())
+        .cookies(&cookies)
+        .build()?;
+    // A key of this process alone: access tokens end with it, and clients refresh.
+    let key = Token::generate()?;
+    let app = Arc::new(App {
+        encoding: EncodingKey::from_secret(key.expose().as_bytes()),
+        decoding: DecodingKey::from_secret(key.expose().as_bytes()),
+        store: Box::new(store),
+        cookies,
+    });
+    let router = Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/auth/login", post(login))
+        .route("/auth/refresh", post(refresh))
+        .route("/me", get(me))
+        .with_state(app)
+        .layer(logout.clone());
+
+    let listener = TcpListener::bind(&bind).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown())
+        .await?;
+    // Revocations whose client hung up are still on their way.
+    logout.drain().await;
+    Ok(())
+}
+
+struct App {
+    store: Box<dyn SessionStore>,
+    cookies: AuthCookies,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    username: String,
+    password: String,
+}
+
+async fn login(
+    State(app): State<Arc<App>>,
+    jar: CookieJar,
+    Json(credentials): Json<Credentials>,
+) -> Result<Response, AppError> {
+    // Look up the user's password hash here, and verify it with argon2.
+    if credentials.username != "alice" || credentials.password != "wonderland" {
+        return Ok(unauthorized("Wrong username or password"));
+    }
+    let token = Token::generate()?;
+    let session = app.store.open(&credentials.username, &token).await?;
+    app.logged_in(jar, &session, &token)
+}
+
+async fn refresh(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, AppError> {
+    let Some(cookie) = jar.get(app.cookies.refresh_name()) else {
+        return Ok(unauthorized("Not logged in"));
+    };
+    let presented = Token::new(cookie.value());
+    let next = Token::generate()?;
+    match app.store.rotate(&presented, &next).await? {
+        Rotation::Rotated(session) => app.logged_in(jar, &session, &next),
+        Rotation::Reused(_) | Rotation::NotFound => Ok(unauthorized("The session has ended")),
+    }
+}
+
+async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, AppError> {
+    let claims = jar
+        .get(app.cookies.access_name())
+        .and_then(|cookie| app.verify(cookie.value()));
+    let Some(claims) = claims else {
+        return Ok(unauthorized("Not logged in"));
+    };
+    // The signature says who logged in; only the store knows whether the login still stands.
+    match app.store.find_session(&SessionId::new(claims.sid)).await? {
+        Some(session) => Ok(Json(json!({ "username": session.subject })).into_response()),
+        None => Ok(unauthorized("The session has ended")),
+    }
+}
+
+async fn page() -> Html<&'static str> {
+    Html(include_str!("axum.html"))
+}
+
+/// What an access token says.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    sid: String,
+    exp: u64,
+}
+
+impl App {
+    fn logged_in(
+        &self,
+        jar: CookieJar,
+        session: &Session,
+        refresh: &Token,
+    ) -> Result<Response, AppError> {
+        let expiry = SystemTime::now() + ACCESS_LIFETIME;
+        let claims = Claims {
+            sub: session.subject.clone(),
+            sid: session.id.to_string(),
+            exp: expiry.duration_since(UNIX_EPOCH)?.as_secs(),
+        };
+        let access = encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?;
+        let jar = jar
+            .add(self.cookies.access(access))
+            .add(self.cookies.refresh(refresh.expose()));
+        Ok((jar, Json(json!({ "username": session.subject }))).into_response())
+    }
+
+    fn verify(&self, access: &str) -> Option<Claims> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 0;
+        let token = decode::<Claims>(access, &self.decoding, &validation).ok()?;
+        Some(token.claims)
+    }
+}
+
+fn unauthorized(error: &str) -> Response {
+    (StatusCode::UNAUTHORIZED, Json(json!({ "error": error }))).into_response()
+}
+
+/// An error of ours: for the log, not for the client.
+struct AppError(Box<dyn Error + Send + Sync>);
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for AppError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        eprintln!("{}", self.0);
+        let body = Json(json!({ "error": "Internal server error" }));
+        (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+    }
+}
+
+/// Resolves on Ctrl-C and, on Unix, on SIGTERM.
+async fn shutdown() {
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            eprintln!("cannot listen for Ctrl-C: {error}");
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(error) => {
+                eprintln!("cannot listen for SIGTERM: {error}");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

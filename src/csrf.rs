@@ -1,0 +1,348 @@
+//! What a logout request has to prove before anything is done for it.
+//!
+//! A form on another site can send a `POST`, and a browser honours the clearing `Set-Cookie` of its
+//! answer even where it sent no cookie along. A logout therefore shows that it was not made by such
+//! a form: by a `Content-Type` that no form can send, by where the browser says that it comes from,
+//! or by both.
+
+use std::collections::HashSet;
+
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, Uri};
+
+use crate::{ConfigError, Refusal};
+
+/// The checks that are switched on.
+#[derive(Clone, Debug)]
+pub(crate) struct Csrf {
+    pub(crate) require_json: bool,
+    pub(crate) origin: Option<OriginCheck>,
+}
+
+impl Csrf {
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.require_json && !is_json(headers) {
+            return Err(Refusal::NotJson);
+        }
+        match &self.origin {
+            Some(origin) => origin.check(uri, headers),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Essence match (WHATWG MIME Sniffing §4.2): `text/plain; application/json` is `text/plain`, which
+/// a cross-site request may carry without a preflight.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let value = value.as_bytes();
+    let essence = match memchr::memchr(b';', value) {
+        Some(end) => &value[..end],
+        None => value,
+    };
+    essence
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
+}
+
+/// Refuses logouts that a browser sent from another origin, by `Sec-Fetch-Site` and `Origin`.
+///
+/// The algorithm is that of Go 1.25's `net/http.CrossOriginProtection`. A request is let through if
+///
+/// 1. `Sec-Fetch-Site` is `same-origin` or `none`, or
+/// 2. its `Origin` is a trusted one, or
+/// 3. it has no `Sec-Fetch-Site`, and no `Origin` or one whose host and port are the request's own.
+///
+/// A client that is no browser sends neither header, and passes: it has no ambient cookies that a
+/// third party could use.
+///
+/// # Deployment caveat
+///
+/// Rule 3 compares with the request's authority, else its `Host`. A proxy that rewrites `Host` or
+/// strips `Origin` weakens it for browsers from before 2023, which send no `Sec-Fetch-Site`.
+///
+/// # Example
+///
+/// ```
+/// use tower_logout::OriginCheck;
+///
+/// # fn main() -> Result<(), tower_logout::ConfigError> {
+/// let check = OriginCheck::new().trust("https://app.example.com")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct OriginCheck {
+    trusted: HashSet<String>,
+}
+
+impl OriginCheck {
+    /// A check that trusts no other origin.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets another origin log its users out. None is trusted by default.
+    ///
+    /// ```
+    /// use tower_logout::OriginCheck;
+    ///
+    /// assert!(OriginCheck::new().trust("https://app.example.com").is_ok());
+    /// assert!(OriginCheck::new().trust("https://app.example.com/").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InvalidOrigin`] unless it is spelt as browsers do (RFC 6454 §6.2): scheme
+    /// and host in lower case, no default port, no path.
+    pub fn trust(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
+        let origin = origin.into();
+        if is_serialized_origin(&origin) {
+            self.trusted.insert(origin);
+            Ok(self)
+        } else {
+            Err(ConfigError::InvalidOrigin { origin })
+        }
+    }
+
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let header = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+        let site = header(http::HeaderName::from_static("sec-fetch-site"));
+        let origin = header(ORIGIN);
+        let allowed = match site {
+            b"same-origin" | b"none" => true,
+            b"" => origin.is_empty() || is_own_origin(origin, uri, headers),
+            _ => false,
+        };
+        let trusted =
+            || std::str::from_utf8(origin).is_ok_and(|origin| self.trusted.contains(origin));
+        if allowed || trusted() {
+            Ok(())
+        } else {
+            Err(Refusal::CrossOrigin)
+        }
+    }
+}
+
+/// Whether the origin's host and port are those that the request was sent to (RFC 9112 §3.3: the
+/// authority of the request target wins over `Host`).
+fn is_own_origin(origin: &[u8], uri: &Uri, headers: &HeaderMap) -> bool {
+    let own = match uri.authority() {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => match headers.get(HOST) {
+            Some(host) => host.as_bytes(),
+            None => return false,
+        },
+    };
+    ["http://", "https://"]
+        .into_iter()
+        .filter_map(|scheme| origin.strip_prefix(scheme.as_bytes()))
+        .any(|host| !host.is_empty() && host == own)
+}
+
+fn is_serialized_origin(origin: &str) -> bool {
+    let Ok(uri) = origin.parse::<Uri>() else {
+        return false;
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
+    let default_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    !authority.host().is_empty()
+        && !authority.as_str().contains(['@', '*'])
+        && authority.port_u16() != Some(default_port)
+        && origin == format!("{scheme}://{authority}")
+        && origin == origin.to_ascii_lowercase()
+        && !origin.ends_with(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_essence_of_a_single_content_type_counts() {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            " application/json ;x",
+        ] {
+            assert!(is_json(&headers(&[("content-type", json)])), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain; application/json",
+            "text/plain;application/json",
+            "application/jsonp",
+            "application/x-www-form-urlencoded",
+            "application/json, text/plain",
+        ] {
+            assert!(!is_json(&headers(&[("content-type", other)])), "{other}");
+        }
+        assert!(!is_json(&headers(&[])));
+        assert!(!is_json(&headers(&[
+            ("content-type", "application/json"),
+            ("content-type", "text/plain"),
+        ])));
+    }
+
+    #[test]
+    fn the_origin_check_follows_gos_table() {
+        let check = OriginCheck::new().trust("https://trusted.example").unwrap();
+        let uri = |text: &str| Request::builder().uri(text).body(()).unwrap().uri().clone();
+        // Sec-Fetch-Site, Origin, Host, request target, let through?
+        let rows = [
+            (None, None, Some("a.example"), "/", true),
+            (Some("same-origin"), None, Some("a.example"), "/", true),
+            (
+                Some("same-origin"),
+                Some("https://evil.example"),
+                None,
+                "/",
+                true,
+            ),
+            (Some("none"), None, Some("a.example"), "/", true),
+            (Some("same-site"), None, Some("a.example"), "/", false),
+            (Some("cross-site"), None, Some("a.example"), "/", false),
+            (
+                Some("cross-site"),
+                Some("https://a.example"),
+                Some("a.example"),
+                "/",
+                false,
+            ),
+            (
+                Some("cross-site"),
+                Some("https://trusted.example"),
+                Some("a.example"),
+                "/",
+                true,
+            ),
+            (Some("garbage"), None, Some("a.example"), "/", false),
+            (
+                None,
+                Some("https://trusted.example"),
+                Some("a.example"),
+                "/",
+                true,
+            ),
+            (
+                None,
+                Some("https://trusted.example:444"),
+                Some("a.example"),
+                "/",
+                false,
+            ),
+            (
+                None,
+                Some("https://trusted.example.evil"),
+                Some("a.example"),
+                "/",
+                false,
+            ),
+            (
+                None,
+                Some("https://a.example"),
+                Some("a.example"),
+                "/",
+                true,
+            ),
+            (
+                None,
+                Some("http://a.example:8080"),
+                Some("a.example:8080"),
+                "/",
+                true,
+            ),
+            (
+                None,
+                Some("https://a.example:8443"),
+                Some("a.example"),
+                "/",
+                false,
+            ),
+            (
+                None,
+                Some("https://evil.example"),
+                Some("a.example"),
+                "/",
+                false,
+            ),
+            (None, Some("ftp://a.example"), Some("a.example"), "/", false),
+            (None, Some("a.example"), Some("a.example"), "/", false),
+            (None, Some("null"), Some("a.example"), "/", false),
+            (None, Some("null"), Some("null"), "/", false),
+            (None, Some("https://"), None, "/", false),
+            (
+                None,
+                Some("https://a.example"),
+                Some("b.example"),
+                "https://a.example/",
+                true,
+            ),
+            (
+                None,
+                Some("https://b.example"),
+                Some("b.example"),
+                "https://a.example/",
+                false,
+            ),
+        ];
+        for (site, origin, host, target, expected) in rows {
+            let pairs: Vec<_> = [("sec-fetch-site", site), ("origin", origin), ("host", host)]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect();
+            let seen = check.check(&uri(target), &headers(&pairs)).is_ok();
+            assert_eq!(seen, expected, "{site:?} {origin:?} {host:?} {target}");
+        }
+    }
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_refused() {
+        for origin in [
+            "",
+            "null",
+            "app.example.com",
+            "https://",
+            "https://app.example.com/",
+            "https://app.example.com/path",
+            "https://app.example.com?q",
+            "https://user@app.example.com",
+            "https://App.example.com",
+            "https://app.example.com:443",
+            "http://app.example.com:80",
+            "https://app.example.com:",
+            "ftp://app.example.com",
+            "https://äpp.example.com",
+            "https://*.example.com",
+        ] {
+            assert!(OriginCheck::new().trust(origin).is_err(), "{origin:?}");
+        }
+        for origin in [
+            "https://app.example.com",
+            "http://localhost:3000",
+            "https://[::1]:8443",
+        ] {
+            assert!(OriginCheck::new().trust(origin).is_ok(), "{origin:?}");
+        }
+    }
+}

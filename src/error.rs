@@ -1,0 +1,119 @@
+//! What a configuration can get wrong.
+
+use std::fmt;
+
+/// A configuration that could not keep the promise, refused when it is built.
+///
+/// Returned by [`AuthCookiesBuilder::build`](crate::AuthCookiesBuilder::build),
+/// [`LogoutLayerBuilder::build`](crate::LogoutLayerBuilder::build) and
+/// [`OriginCheck::trust`](crate::OriginCheck::trust). Its `Display` says what was wrong and what
+/// to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The logout path is not one that a request line can hold.
+    InvalidPath {
+        /// The path as given.
+        path: String,
+    },
+    /// A cookie's name is empty or holds a character that RFC 6265 §4.1.1 does not allow.
+    InvalidCookieName {
+        /// The name as given.
+        name: String,
+    },
+    /// A cookie's `Path` or `Domain` is one that a browser would ignore.
+    InvalidCookieAttribute {
+        /// The cookie's name.
+        name: String,
+        /// `"Path"` or `"Domain"`.
+        attribute: &'static str,
+        /// The value as given.
+        value: String,
+    },
+    /// A name prefix, `SameSite=None` or `Partitioned` demands what the cookie does not have, so
+    /// that a browser would drop it when it is set, and its removal as well.
+    UnmetCookieRequirement {
+        /// The cookie's name.
+        name: String,
+        /// What makes the demand: `"__Host-"`, `"SameSite=None"`, …
+        because: &'static str,
+        /// What is demanded: `"Secure"`, `"Path=/"`, …
+        requires: &'static str,
+    },
+    /// Two cookies are described under the same name, or one removal twice.
+    DuplicateCookie {
+        /// The name they share.
+        name: String,
+    },
+    /// The refresh cookie's `Path` does not cover the logout path: no browser would send it there.
+    RefreshCookieNotSent {
+        /// The refresh cookie's name.
+        name: String,
+        /// Its `Path`.
+        cookie_path: String,
+        /// The logout path.
+        logout_path: String,
+    },
+    /// A trusted origin is not one that a browser would send.
+    InvalidOrigin {
+        /// The origin as given.
+        origin: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidPath { path } => write!(
+                f,
+                "no request can have the path {path:?}: give it as on the request line, \
+                 such as \"/auth/logout\", without host, query or fragment"
+            ),
+            Self::InvalidCookieName { name } => write!(
+                f,
+                "no browser accepts a cookie named {name:?}: use letters, digits and \
+                 !#$%&'*+-.^_`|~ only"
+            ),
+            Self::InvalidCookieAttribute {
+                name,
+                attribute,
+                value,
+            } => write!(
+                f,
+                "a browser would ignore {attribute}={value:?} of cookie {name:?}: a Path starts \
+                 with '/', a Domain is a host name, both are ASCII of at most 1024 bytes without \
+                 spaces, control characters or ';'"
+            ),
+            Self::UnmetCookieRequirement {
+                name,
+                because,
+                requires,
+            } => write!(
+                f,
+                "a browser would drop cookie {name:?}: {because} requires {requires}"
+            ),
+            Self::DuplicateCookie { name } => write!(
+                f,
+                "cookie {name:?} is described twice: give each cookie a name of its own, and each \
+                 further removal another Path or Domain"
+            ),
+            Self::RefreshCookieNotSent {
+                name,
+                cookie_path,
+                logout_path,
+            } => write!(
+                f,
+                "no browser would send cookie {name:?} with Path={cookie_path} to {logout_path}: \
+                 give it a Path that covers the logout path, or move the logout path below it"
+            ),
+            Self::InvalidOrigin { origin } => write!(
+                f,
+                "no browser sends {origin:?} as an Origin: give scheme and host in lower case, \
+                 and the port only where it is not the default, such as \
+                 \"https://app.example.com\"; international names in punycode"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,68 @@
+//! Tells the operator what became of a logout.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+pub(crate) type Hook = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
+
+/// Watches one logout, from its start.
+#[derive(Clone)]
+pub(crate) struct Observer {
+    started: Instant,
+    hook: Option<Hook>,
+}
+
+impl Observer {
+    pub(crate) fn start(hook: Option<&Hook>) -> Self {
+        Self {
+            started: Instant::now(),
+            hook: hook.cloned(),
+        }
+    }
+
+    /// Once per logout.
+    pub(crate) fn report(&self, outcome: &Outcome) {
+        let took = self.started.elapsed();
+        #[cfg(feature = "tracing")]
+        event(outcome, took);
+        self.call_hook(outcome, took);
+    }
+
+    /// For a revocation that ended after its logout had been answered. Its event was the deadline's.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn report_late(&self, outcome: &Outcome) {
+        if let Outcome::Revoked(_) = outcome {
+            self.call_hook(outcome, self.started.elapsed());
+        }
+    }
+
+    fn call_hook(&self, outcome: &Outcome, took: Duration) {
+        if let Some(hook) = &self.hook {
+            // The session is ended, whatever becomes of its record.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(outcome, took)));
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn event(outcome: &Outcome, took: Duration) {
+    let name = outcome.name();
+    let status = outcome.status().as_u16();
+    match outcome {
+        Outcome::Failed(failure) => {
+            tracing::error!(outcome = name, status, ?took, error = %failure, "logout");
+        }
+        Outcome::Refused(refusal) => {
+            tracing::warn!(outcome = name, status, ?took, reason = %refusal, "logout");
+        }
+        Outcome::Revoked(_) => {
+            tracing::info!(outcome = name, status, ?took, sessions = ?outcome.sessions(), "logout");
+        }
+        Outcome::AlreadyEnded | Outcome::NoCredential => {
+            tracing::info!(outcome = name, status, ?took, "logout");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The service: decides whether a request is a logout, and hands it on.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::{Either, Ready, ready};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Empty;
+use tower::Service;
+
+use crate::credential::CookieReader;
+use crate::csrf::Csrf;
+use crate::future::Answering;
+use crate::observe::{Hook, Observer};
+use crate::reply::Answer;
+use crate::revoke::{Revoking, revoke_all};
+use crate::route::Route;
+use crate::{Outcome, ResponseBody, ResponseFuture, TokenStore};
+
+/// All that a logout needs, decided when the layer was built.
+pub(crate) struct Config<T> {
+    pub(crate) route: Route,
+    pub(crate) csrf: Csrf,
+    pub(crate) cookie: CookieReader,
+    pub(crate) store: T,
+    pub(crate) answer: Arc<Answer>,
+    pub(crate) hook: Option<Hook>,
+    #[cfg(feature = "tokio")]
+    pub(crate) background: crate::revoke::Background,
+}
+
+impl<T: TokenStore> Config<T> {
+    fn log_out<F, B>(self: &Arc<Self>, request: Request<B>) -> ResponseFuture<F> {
+        // The body goes here, unread: it has no say, and may never end.
+        let (parts, _) = request.into_parts();
+        let observer = Observer::start(self.hook.as_ref());
+        let outcome = match self.csrf.check(&parts.uri, &parts.headers) {
+            Err(refusal) => Err(Outcome::Refused(refusal)),
+            Ok(()) => {
+                let found = self.cookie.read(&parts.headers);
+                match (found.tokens.is_empty(), found.presented) {
+                    (true, false) => Err(Outcome::NoCredential),
+                    (true, true) => Err(Outcome::AlreadyEnded),
+                    (false, _) => Ok(found),
+                }
+            }
+        };
+        let outcome = match outcome {
+            Ok(found) => {
+                let config = Arc::clone(self);
+                let operation = async move { revoke_all(&config.store, &found).await };
+                Either::Right(Revoking::new(
+                    Box::pin(operation),
+                    observer,
+                    #[cfg(feature = "tokio")]
+                    &self.background,
+                ))
+            }
+            Err(outcome) => {
+                observer.report(&outcome);
+                Either::Left(ready(outcome))
+            }
+        };
+        ResponseFuture::answering(Answering {
+            outcome,
+            headers: parts.headers,
+            answer: Arc::clone(&self.answer),
+        })
+    }
+}
+
+/// Middleware that answers logouts and passes everything else to the inner service.
+///
+/// Made by [`LogoutLayer`](crate::LogoutLayer). The inner service need not be `Clone`; what is
+/// passed is neither boxed nor copied, and its error type stays as it is.
+pub struct Logout<S, T> {
+    inner: S,
+    config: Arc<Config<T>>,
+}
+
+impl<S, T> Logout<S, T> {
+    pub(crate) fn new(inner: S, config: Arc<Config<T>>) -> Self {
+        Self { inner, config }
+    }
+}
+
+impl<S: Clone, T> Clone for Logout<S, T> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), Arc::clone(&self.config))
+    }
+}
+
+impl<S: fmt::Debug, T> fmt::Debug for Logout<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logout")
+            .field("inner", &self.inner)
+            .field("path", &self.config.route.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for Logout<S, T>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    T: TokenStore,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if self.config.route.matches(&request) {
+            self.config.log_out(request)
+        } else {
+            ResponseFuture::passed(self.inner.call(request))
+        }
+    }
+}
+
+/// The logout as an endpoint of its own, for `Router::route_service` and the like.
+///
+/// Made by [`LogoutLayer::endpoint`](crate::LogoutLayer::endpoint). It answers `POST` on whatever
+/// path it is mounted, and every other method with `405`.
+pub struct LogoutEndpoint<T> {
+    config: Arc<Config<T>>,
+}
+
+impl<T> LogoutEndpoint<T> {
+    pub(crate) fn new(config: Arc<Config<T>>) -> Self {
+        Self { config }
+    }
+}
+
+impl<T> Clone for LogoutEndpoint<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.config))
+    }
+}
+
+impl<T> fmt::Debug for LogoutEndpoint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutEndpoint").finish_non_exhaustive()
+    }
+}
+
+impl<T, ReqBody> Service<Request<ReqBody>> for LogoutEndpoint<T>
+where
+    T: TokenStore,
+{
+    type Response = Response<ResponseBody<Empty<Bytes>>>;
+    type Error = Infallible;
+    type Future = ResponseFuture<Ready<Result<Response<Empty<Bytes>>, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if request.method() == Method::POST {
+            self.config.log_out(request)
+        } else {
+            let mut response = Response::new(Empty::new());
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+            ResponseFuture::passed(ready(Ok(response)))
+        }
+    }
+}

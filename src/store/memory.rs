@@ -1,0 +1,266 @@
+//! Sessions in the memory of this process.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use super::{
+    BoxError, DEFAULT_LIFETIME, Revocation, Rotation, Session, SessionId, SessionStore,
+    TOKEN_TAKEN, TokenStore, expiry,
+};
+use crate::Token;
+
+/// How many tokens are kept unless the store is told otherwise.
+const DEFAULT_CAPACITY: usize = 1_000_000;
+
+/// A store in the memory of this process, for tests, for a single process, and for trying things
+/// out: its sessions end with it.
+///
+/// It is bounded: once it holds as many tokens as its capacity allows, rotated ones of live
+/// sessions included, opening and rotating fail until some have ended or expired. Clones share
+/// their sessions.
+///
+/// ```
+/// use tower_logout::{MemoryStore, Revocation, SessionStore, Token, TokenStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_logout::BoxError> {
+/// let store = MemoryStore::new();
+/// let token = Token::generate()?;
+/// let session = store.open("alice", &token).await?;
+///
+/// assert_eq!(store.revoke(&token).await?, Revocation::Sessions(session.id.into()));
+/// assert_eq!(store.revoke(&token).await?, Revocation::NotFound);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    lifetime: Duration,
+    capacity: usize,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tokens: HashMap<Key, SessionId>,
+    sessions: HashMap<SessionId, Family>,
+}
+
+#[derive(Debug)]
+struct Family {
+    session: Session,
+    live: Key,
+    rotated: Vec<Key>,
+}
+
+/// A token as a key. Its comparison takes the time it takes: an attacker who cannot choose the
+/// hash's random key does not get as far as a comparison.
+#[derive(Clone, Debug)]
+struct Key(Arc<Token>);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose() == other.0.expose()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.expose().hash(state);
+    }
+}
+
+impl std::borrow::Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl State {
+    fn end(&mut self, id: &SessionId) -> Option<Family> {
+        let family = self.sessions.remove(id)?;
+        for key in family.rotated.iter().chain([&family.live]) {
+            self.tokens.remove(key);
+        }
+        Some(family)
+    }
+
+    fn drop_expired(&mut self) -> usize {
+        let now = SystemTime::now();
+        let expired: Vec<_> = self
+            .sessions
+            .values()
+            .filter(|family| family.session.expires_at <= now)
+            .map(|family| family.session.id.clone())
+            .collect();
+        for id in &expired {
+            self.end(id);
+        }
+        expired.len()
+    }
+
+    fn admit(&mut self, token: &Token, capacity: usize) -> Result<Key, BoxError> {
+        if self.tokens.contains_key(token.expose()) {
+            return Err(TOKEN_TAKEN.into());
+        }
+        if self.tokens.len() >= capacity {
+            self.drop_expired();
+            if self.tokens.len() >= capacity {
+                return Err(format!(
+                    "the memory store holds its {capacity} tokens: give it a larger capacity, \
+                     a shorter lifetime, or use a store with a database"
+                )
+                .into());
+            }
+        }
+        Ok(Key(Arc::new(token.clone())))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store, with a lifetime of 30 days and a capacity of 1,000,000 tokens.
+    pub fn new() -> Self {
+        Self {
+            lifetime: DEFAULT_LIFETIME,
+            capacity: DEFAULT_CAPACITY,
+            state: Arc::default(),
+        }
+    }
+
+    /// How long a session lives after it was opened or last rotated. 30 days by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_logout::MemoryStore;
+    ///
+    /// let store = MemoryStore::new().with_lifetime(Duration::from_secs(3600));
+    /// ```
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// How many tokens the store holds at most, rotated ones included. 1,000,000 by default.
+    ///
+    /// ```
+    /// use tower_logout::MemoryStore;
+    ///
+    /// let store = MemoryStore::new().with_capacity(10_000);
+    /// ```
+    #[must_use]
+    pub fn with_capacity(mut self, tokens: usize) -> Self {
+        self.capacity = tokens;
+        self
+    }
+
+    /// A panic under the lock can only be one of the allocator's; the maps are whole even then.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        let mut state = self.state();
+        let ended = match state.tokens.get(token.expose()).cloned() {
+            Some(id) => state.end(&id),
+            None => None,
+        };
+        drop(state);
+        Ok(match ended {
+            Some(family) if family.session.expires_at > SystemTime::now() => {
+                Revocation::Sessions(family.session.id.into())
+            }
+            _ => Revocation::NotFound,
+        })
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
+        let session = Session {
+            id: SessionId::generate()?,
+            subject: subject.to_owned(),
+            expires_at: expiry(SystemTime::now(), self.lifetime),
+        };
+        let mut state = self.state();
+        let live = state.admit(token, self.capacity)?;
+        state.tokens.insert(live.clone(), session.id.clone());
+        state.sessions.insert(
+            session.id.clone(),
+            Family {
+                session: session.clone(),
+                live,
+                rotated: Vec::new(),
+            },
+        );
+        Ok(session)
+    }
+
+    async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
+        let now = SystemTime::now();
+        let mut state = self.state();
+        let Some(id) = state.tokens.get(presented.expose()).cloned() else {
+            return Ok(Rotation::NotFound);
+        };
+        let family = state.sessions.get(&id);
+        let is_live = match family.filter(|family| family.session.expires_at > now) {
+            Some(family) => family.live.0.expose() == presented.expose(),
+            None => return Ok(Rotation::NotFound),
+        };
+        if !is_live {
+            state.end(&id);
+            return Ok(Rotation::Reused(id));
+        }
+        let next = state.admit(next, self.capacity)?;
+        state.tokens.insert(next.clone(), id.clone());
+        let Some(family) = state.sessions.get_mut(&id) else {
+            return Ok(Rotation::NotFound);
+        };
+        let rotated = std::mem::replace(&mut family.live, next);
+        family.rotated.push(rotated);
+        family.session.expires_at = expiry(now, self.lifetime);
+        Ok(Rotation::Rotated(family.session.clone()))
+    }
+
+    async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
+        let state = self.state();
+        Ok(state
+            .tokens
+            .get(token.expose())
+            .and_then(|id| state.sessions.get(id))
+            .filter(|family| family.live.0.expose() == token.expose())
+            .map(|family| &family.session)
+            .filter(|session| session.expires_at > SystemTime::now())
+            .cloned())
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
+        Ok(self
+            .state()
+            .sessions
+            .get(id)
+            .map(|family| &family.session)
+            .filter(|session| session.expires_at > SystemTime::now())
+            .cloned())
+    }
+
+    async fn drop_expired(&self) -> Result<u64, BoxError> {
+        Ok(self.state().drop_expired() as u64)
+    }
+}
