@@ -1,0 +1,81 @@
+//! What the layer allocates, counted.
+
+#![allow(clippy::unwrap_used)]
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use futures::future::ready;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, service_fn};
+use tower_logout::{LogoutLayer, MemoryStore, SessionStore, Token};
+
+type TestBody = Full<Bytes>;
+
+fn service() -> impl Service<Request<TestBody>, Response = Response<TestBody>, Error = Infallible> {
+    service_fn(|_| ready(Ok(Response::new(Full::from("inner")))))
+}
+
+/// Polls what is ready at once.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("ready at once"),
+    }
+}
+
+fn logout_request(token: &Token, neighbours: usize) -> Request<TestBody> {
+    let mut cookies = "theme=dark; ".repeat(neighbours);
+    cookies.push_str("refreshToken=");
+    cookies.push_str(token.expose());
+    Request::post("/auth/logout")
+        .header("content-type", "application/json")
+        .header("cookie", cookies)
+        .body(Full::default())
+        .unwrap()
+}
+
+#[test]
+fn a_request_that_passes_allocates_nothing() {
+    let mut service = LogoutLayer::new(MemoryStore::new()).layer(service());
+    for request in [
+        Request::get("/me").body(Full::default()).unwrap(),
+        Request::post("/auth/login").body(Full::default()).unwrap(),
+    ] {
+        let mut request = Some(request);
+        let counted = measure(|| {
+            let response = now(service.call(request.take().unwrap())).unwrap();
+            drop(response);
+        });
+        assert_eq!(counted.count_total, 0);
+    }
+}
+
+#[test]
+fn a_logout_allocates_at_most_eight_times_whatever_the_cookies() {
+    let store = MemoryStore::new();
+    let mut service = LogoutLayer::new(store.clone()).layer(service());
+    let mut log_out = |neighbours| {
+        let token = Token::generate().unwrap();
+        now(store.open("alice", &token)).unwrap();
+        let mut request = Some(logout_request(&token, neighbours));
+        let counted = measure(|| {
+            let response = now(service.call(request.take().unwrap())).unwrap();
+            assert_eq!(response.status(), 200);
+            drop(response);
+        });
+        assert!(now(store.find(&token)).unwrap().is_none());
+        counted.count_total
+    };
+    // The first one shares the header values that all later ones use.
+    log_out(0);
+    for neighbours in [0, 1, 400] {
+        let allocations = log_out(neighbours);
+        assert!(allocations <= 8, "{allocations} with {neighbours} neighbours");
+    }
+}

@@ -1,0 +1,148 @@
+//! Where the layer sees a logout in an Axum router, and where it does not: the README's table.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Method, Request, StatusCode};
+use tower::{Layer, ServiceBuilder};
+use tower_http::cors::CorsLayer;
+use tower_logout::{LogoutLayer, MemoryStore, Token};
+
+use crate::support::*;
+
+fn layer() -> LogoutLayer<MemoryStore> {
+    LogoutLayer::new(MemoryStore::new())
+}
+
+fn request(path: &str) -> Request<Body> {
+    let mut request = logout_with(&Token::new("t")).map(Body::new);
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+async fn status(app: Router) -> StatusCode {
+    send(app, request("/auth/logout")).await.status
+}
+
+fn routes() -> Router {
+    Router::new().route("/me", get(|| async { "me" }))
+}
+
+#[tokio::test]
+async fn layered_last_it_sees_the_logout() {
+    assert_eq!(status(routes().layer(layer())).await, StatusCode::OK);
+    let fallback = routes().fallback(|| async { StatusCode::IM_A_TEAPOT });
+    assert_eq!(status(fallback.layer(layer())).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn around_the_whole_router_it_sees_the_logout() {
+    let app = ServiceBuilder::new().layer(layer()).service(routes());
+    assert_eq!(
+        send(app, request("/auth/logout")).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn mounted_as_an_endpoint_it_sees_the_logout() {
+    let app = routes().route_service("/auth/logout", layer().endpoint());
+    assert_eq!(status(app.clone()).await, StatusCode::OK);
+    let get = Request::get("/auth/logout").body(Body::empty()).unwrap();
+    assert_eq!(send(app, get).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_fallback_added_after_it_hides_the_logout() {
+    let app = routes()
+        .layer(layer())
+        .fallback(|| async { StatusCode::IM_A_TEAPOT });
+    assert_eq!(status(app).await, StatusCode::IM_A_TEAPOT);
+}
+
+#[tokio::test]
+async fn a_route_of_its_path_added_after_it_wins() {
+    let app = routes().layer(layer()).route(
+        "/auth/logout",
+        axum::routing::post(|| async { StatusCode::IM_A_TEAPOT }),
+    );
+    assert_eq!(status(app).await, StatusCode::IM_A_TEAPOT);
+}
+
+#[tokio::test]
+async fn as_a_route_layer_it_does_not_see_an_unrouted_path() {
+    assert_eq!(
+        status(routes().route_layer(layer())).await,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn inside_a_nested_router_it_does_not_see_an_unrouted_path() {
+    let nested = Router::new().nest("/auth", routes().layer(layer()));
+    assert_eq!(status(nested).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn inside_a_nested_router_it_sees_the_stripped_path_of_a_route() {
+    let layer = LogoutLayer::builder(MemoryStore::new())
+        .path("/logout")
+        .build()
+        .unwrap();
+    let inner = Router::new()
+        .route("/logout", get(|| async { "page" }))
+        .layer(layer);
+    assert_eq!(
+        status(Router::new().nest("/auth", inner)).await,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn merged_into_another_router_its_fallback_goes_with_it() {
+    let merged = Router::new().merge(routes().layer(layer()));
+    assert_eq!(status(merged).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn with_cors_outermost_the_preflight_and_the_answer_carry_its_headers() {
+    let cors = || {
+        CorsLayer::new()
+            .allow_origin(["https://spa.example".parse().unwrap()])
+            .allow_methods([Method::POST])
+            .allow_headers([http::header::CONTENT_TYPE])
+            .allow_credentials(true)
+    };
+    let preflight = || {
+        Request::options("/auth/logout")
+            .header("origin", "https://spa.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let allowed = "access-control-allow-origin";
+    let logout = || {
+        let mut request = request("/auth/logout");
+        request
+            .headers_mut()
+            .insert("origin", "https://spa.example".parse().unwrap());
+        request
+    };
+
+    let outside = routes().layer(layer()).layer(cors());
+    assert_eq!(
+        send(outside.clone(), preflight()).await.status,
+        StatusCode::OK
+    );
+    let answer = send(outside, logout()).await;
+    assert_eq!(answer.headers[allowed], "https://spa.example");
+    assert_eq!(answer.set_cookies().len(), 2);
+
+    let inside = layer().layer(routes().layer(cors()));
+    assert_eq!(
+        send(inside.clone(), preflight()).await.status,
+        StatusCode::OK
+    );
+    assert!(!send(inside, logout()).await.headers.contains_key(allowed));
+}

@@ -1,0 +1,165 @@
+//! What a browser would refuse, or never send, is refused when it is built.
+
+use cookie::{Cookie, CookieBuilder, SameSite};
+use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, cookie};
+
+use crate::support::*;
+
+fn build(refresh: CookieBuilder<'static>) -> Result<AuthCookies, ConfigError> {
+    AuthCookies::builder().refresh(refresh).build()
+}
+
+#[test]
+fn a_name_prefix_whose_demands_are_not_met_is_refused() {
+    let host = || Cookie::build("__Host-r").path("/").secure(true);
+    assert!(build(host()).is_ok());
+    let refused = [
+        (host().secure(false), "Secure"),
+        (Cookie::build("__Host-r").path("/"), "Secure"),
+        (host().domain("example.com"), "no Domain"),
+        (host().path("/auth"), "Path=/"),
+        (Cookie::build("__HOST-r").path("/"), "Secure"),
+        (Cookie::build("__Secure-r").path("/"), "Secure"),
+        (Cookie::build("__sEcUrE-r").path("/"), "Secure"),
+        (Cookie::build("__Http-r").path("/").secure(true), "HttpOnly"),
+        (
+            Cookie::build("__Host-Http-r").path("/").secure(true),
+            "HttpOnly",
+        ),
+        (Cookie::build("r").same_site(SameSite::None), "Secure"),
+        (Cookie::build("r").partitioned(true), "Secure"),
+    ];
+    for (cookie, demanded) in refused {
+        let text = cookie.clone().build().to_string();
+        match build(cookie) {
+            Err(ConfigError::UnmetCookieRequirement { requires, .. }) => {
+                assert_eq!(requires, demanded, "{text}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn names_paths_and_domains_that_a_browser_ignores_are_refused() {
+    for name in ["", "a b", "a;b", "a=b", "a\r\nb", "ä", "a,b", "a\"b"] {
+        let refused = build(Cookie::build(name));
+        assert!(
+            matches!(refused, Err(ConfigError::InvalidCookieName { .. })),
+            "{name:?}"
+        );
+    }
+    let attributes = [
+        Cookie::build("r").path("auth"),
+        Cookie::build("r").path("/a;b"),
+        Cookie::build("r").path("/a b"),
+        Cookie::build("r").path("/\r\nSet-Cookie: x=y"),
+        Cookie::build("r").path(format!("/{}", "x".repeat(1024))),
+        Cookie::build("r").domain("exa mple.com"),
+        Cookie::build("r").domain("example.com; Secure"),
+        Cookie::build("r").domain("http://example.com"),
+    ];
+    for cookie in attributes {
+        let refused = build(cookie);
+        assert!(
+            matches!(refused, Err(ConfigError::InvalidCookieAttribute { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn two_equal_names_and_one_removal_twice_are_refused() {
+    let duplicate = |refused| matches!(refused, Err(ConfigError::DuplicateCookie { .. }));
+    assert!(duplicate(build(Cookie::build("accessToken").path("/auth"))));
+    let twice = Cookie::build("refreshToken")
+        .path("/")
+        .domain("example.com");
+    assert!(duplicate(
+        AuthCookies::builder()
+            .also_clear(twice.clone())
+            .also_clear(twice)
+            .build()
+    ));
+}
+
+#[test]
+fn a_refresh_cookie_that_never_reaches_the_logout_path_is_refused() {
+    let cookies = build(Cookie::build("refreshToken").path("/auth/refresh")).unwrap();
+    let refused = LogoutLayer::builder(MemoryStore::new())
+        .cookies(&cookies)
+        .build();
+    assert!(matches!(
+        refused,
+        Err(ConfigError::RefreshCookieNotSent { .. })
+    ));
+    // In whichever order it is said.
+    let layer = LogoutLayer::builder(MemoryStore::new())
+        .cookies(&cookies)
+        .path("/auth/refresh/logout")
+        .build();
+    assert!(layer.is_ok());
+}
+
+#[test]
+fn every_error_says_what_was_wrong_and_what_to_do() {
+    let error = build(Cookie::build("__Host-r").path("/")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a browser would drop cookie \"__Host-r\": __Host- requires Secure"
+    );
+    let error = LogoutLayer::builder(MemoryStore::new())
+        .path("logout?x")
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no request can have the path \"logout?x\": give it as on the request line, such as \
+         \"/auth/logout\", without host, query or fragment"
+    );
+}
+
+#[tokio::test]
+async fn the_description_removes_what_it_sets_and_what_else_it_is_told() {
+    let cookies = AuthCookies::builder()
+        .access(
+            Cookie::build("__Secure-a")
+                .domain("example.com")
+                .secure(true),
+        )
+        .refresh(
+            Cookie::build("__Host-r")
+                .path("/")
+                .secure(true)
+                .partitioned(true)
+                .same_site(SameSite::None)
+                .max_age(cookie::time::Duration::days(30)),
+        )
+        .also_clear(Cookie::build("sid").path("/old"))
+        .build()
+        .unwrap();
+    assert_eq!(
+        cookies.refresh("v").to_string(),
+        "__Host-r=v; SameSite=None; Partitioned; Secure; Path=/; Max-Age=2592000"
+    );
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .cookies(&cookies)
+        .build()
+        .unwrap();
+    let request = logout()
+        .header("cookie", format!("__Host-r={}", token.expose()))
+        .body(TestBody::default())
+        .unwrap();
+    let answer = through(&layer, request).await;
+    assert!(!is_live(&store, &token).await);
+    let gone = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0";
+    assert_eq!(
+        answer.set_cookies(),
+        [
+            format!("__Secure-a=; Path=/; {gone}; Domain=example.com; Secure"),
+            format!("__Host-r=; Path=/; {gone}; SameSite=None; Secure; Partitioned"),
+            format!("sid=; Path=/old; {gone}"),
+        ]
+    );
+}

@@ -1,0 +1,209 @@
+//! Once a logout has begun it ends, whatever becomes of its client, its store or its time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tower::Layer;
+use tower_logout::{
+    BoxError, FailureKind, LogoutLayer, MemoryStore, Outcome, Revocation, Token, TokenStore,
+    async_trait, store_fn,
+};
+
+use crate::support::gate::GatedStore;
+use crate::support::server::serve;
+use crate::support::*;
+
+/// A server whose revocations wait at a gate, and a live token.
+async fn gated_server() -> (std::net::SocketAddr, GatedStore, MemoryStore, Token) {
+    let (memory, token) = store_with_session().await;
+    let gated = GatedStore::new(memory.clone());
+    let service = LogoutLayer::new(gated.clone()).layer(tower::service_fn(
+        |_: Request<hyper::body::Incoming>| async {
+            Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
+        },
+    ));
+    (serve(service).await, gated, memory, token)
+}
+
+fn http1(token: &Token) -> String {
+    format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nContent-Length: 2\r\n\r\n{{}}",
+        token.expose()
+    )
+}
+
+fn http2(token: &Token) -> Request<()> {
+    let mut request = logout_with(token).map(|_| ());
+    *request.uri_mut() = "http://localhost/auth/logout".parse().unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_connection_closed_during_a_slow_revoke_loses_nothing() {
+    let (address, gated, memory, token) = gated_server().await;
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection
+        .write_all(http1(&token).as_bytes())
+        .await
+        .unwrap();
+    gated.begun().await;
+    drop(connection);
+    // Hyper notices on its own time; the gate opens after it has.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gated.open();
+    gated.done().await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_during_a_slow_revoke_loses_nothing() {
+    let (address, gated, memory, token) = gated_server().await;
+    let connection = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(connection).await.unwrap();
+    tokio::spawn(connection);
+    let (response, mut stream) = client.send_request(http2(&token), false).unwrap();
+    gated.begun().await;
+    stream.send_reset(h2::Reason::CANCEL);
+    assert!(response.await.is_err());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gated.open();
+    gated.done().await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_is_lost_during_a_slow_revoke_loses_nothing() {
+    let (address, gated, memory, token) = gated_server().await;
+    let connection = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(connection).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let (_response, _stream) = client.send_request(http2(&token), false).unwrap();
+    gated.begun().await;
+    driver.abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gated.open();
+    gated.done().await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test]
+async fn a_response_future_dropped_before_its_first_poll_revokes_all_the_same() {
+    let (memory, token) = store_with_session().await;
+    let layer = LogoutLayer::new(memory.clone());
+    let mut service = layer.layer(inner());
+    drop(tower::Service::call(&mut service, logout_with(&token)));
+    layer.drain().await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test]
+async fn draining_waits_for_the_revocations_in_the_background() {
+    let (memory, token) = store_with_session().await;
+    let gated = GatedStore::new(memory.clone());
+    let layer = LogoutLayer::new(gated.clone());
+    let mut service = layer.layer(inner());
+    drop(tower::Service::call(&mut service, logout_with(&token)));
+    gated.begun().await;
+    let mut drained = Box::pin(layer.drain());
+    assert!(futures::poll!(&mut drained).is_pending());
+    gated.open();
+    drained.await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_in_time_is_a_500_and_goes_on() {
+    let (memory, token) = store_with_session().await;
+    let gated = GatedStore::new(memory.clone());
+    let layer = LogoutLayer::new(gated.clone());
+    let began = tokio::time::Instant::now();
+    let answer = through(&layer, logout_with(&token)).await;
+    assert_eq!(began.elapsed().as_secs(), 5, "the default deadline");
+    answer.assert_is_failed_and_keeps_cookies();
+    match answer.outcome {
+        Some(Outcome::Failed(failure)) => assert_eq!(failure.kind(), FailureKind::Deadline),
+        other => panic!("{other:?}"),
+    }
+    assert!(is_live(&memory, &token).await);
+    gated.open();
+    layer.drain().await;
+    assert!(!is_live(&memory, &token).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_can_be_set() {
+    let (memory, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(GatedStore::new(memory))
+        .deadline(Duration::from_millis(1500))
+        .build()
+        .unwrap();
+    let began = tokio::time::Instant::now();
+    let answer = through(&layer, logout_with(&token)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(began.elapsed().as_millis().div_euclid(100), 15);
+}
+
+/// Panics before it has made a future, which a store written without async-trait can do.
+struct PanicsEarly;
+
+impl TokenStore for PanicsEarly {
+    fn revoke<'s, 't, 'f>(
+        &'s self,
+        _: &'t Token,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Revocation, BoxError>> + Send + 'f>>
+    where
+        's: 'f,
+        't: 'f,
+    {
+        panic!("before the future")
+    }
+}
+
+struct PanicsLate;
+
+#[async_trait]
+impl TokenStore for PanicsLate {
+    async fn revoke(&self, _: &Token) -> Result<Revocation, BoxError> {
+        tokio::task::yield_now().await;
+        panic!("in the future")
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_a_500() {
+    let token = Token::new("t");
+    let answers = [
+        through_default(PanicsEarly, logout_with(&token)).await,
+        through_default(PanicsLate, logout_with(&token)).await,
+    ];
+    for answer in answers {
+        answer.assert_is_failed_and_keeps_cookies();
+        match answer.outcome {
+            Some(Outcome::Failed(failure)) => assert_eq!(failure.kind(), FailureKind::Panic),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn on_another_executor_a_logout_works_without_deadline_and_detachment() {
+    let store = store_fn(|_| async {
+        futures::pending!();
+        Ok(Revocation::Revoked)
+    });
+    let answer = {
+        let mut future = Box::pin(through_default(store, logout_with(&Token::new("t"))));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(answer) => answer,
+            std::task::Poll::Pending => panic!("still pending"),
+        }
+    };
+    answer.assert_is_logged_out();
+}

@@ -1,0 +1,19 @@
+//! One file per promise, black box. They share a binary, since each one would link all servers.
+
+#![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod axum_placement;
+mod cookie_configuration;
+mod disconnect_deadline_panic;
+mod every_credential_is_read;
+mod in_a_browser;
+mod logout_contract;
+mod operator_sees_the_outcome;
+mod pass_through;
+mod request_forgery;
+mod session_stores;
+mod the_example_server;
+mod through_real_sockets;

@@ -1,0 +1,205 @@
+//! The operator is told what became of each logout, once, and never a token.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::Full;
+use tower::Layer;
+use tower_logout::{LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore, store_fn};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::gate::GatedStore;
+use crate::support::*;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What happened during one logout: its answer, its events and the outcomes that the hook saw.
+struct Seen {
+    answer: Answer,
+    log: Log,
+    hooked: Shared<(String, usize, Duration)>,
+}
+
+async fn watch<T: TokenStore>(
+    store: T,
+    request: http::Request<TestBody>,
+) -> (Seen, LogoutLayer<T>) {
+    let hooked = Shared::default();
+    let record = Arc::clone(&hooked);
+    let layer = LogoutLayer::builder(store)
+        .hook(move |outcome: &Outcome, took| {
+            let entry = (format!("{outcome:?}"), outcome.sessions().len(), took);
+            record.lock().unwrap().push(entry);
+        })
+        .build()
+        .unwrap();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let answer = through(&layer, request).await;
+    drop(guard);
+    let seen = Seen {
+        answer,
+        log,
+        hooked,
+    };
+    (seen, layer)
+}
+
+#[tokio::test]
+async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_hook() {
+    let (store, token) = store_with_session().await;
+    let id = store.find(&token).await.unwrap().unwrap().id;
+    let no_credential = logout().body(Full::default()).unwrap();
+    let mut refused = logout_with(&token);
+    refused.headers_mut().remove("content-type");
+    let failing = store_fn(|_| async { Err("disk full".into()) });
+    let rows = [
+        (watch(store.clone(), refused).await.0, "refused", "WARN"),
+        (
+            watch(store.clone(), logout_with(&token)).await.0,
+            "revoked",
+            "INFO",
+        ),
+        (
+            watch(store.clone(), logout_with(&token)).await.0,
+            "already_ended",
+            "INFO",
+        ),
+        (watch(store, no_credential).await.0, "no_credential", "INFO"),
+        (
+            watch(failing, logout_with(&token)).await.0,
+            "failed",
+            "ERROR",
+        ),
+    ];
+    for (seen, name, level) in &rows {
+        assert_eq!(seen.answer.outcome.as_ref().unwrap().name(), *name);
+        assert_eq!(seen.hooked.lock().unwrap().len(), 1, "{name}");
+        let lines = seen.log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].contains(&format!("outcome=\"{name}\"")),
+            "{lines:?}"
+        );
+        assert!(lines[0].contains(level), "{lines:?}");
+        assert!(lines[0].contains(&format!("status={}", seen.answer.status.as_u16())));
+    }
+    assert!(rows[1].0.log.lines()[0].contains(id.as_str()));
+    assert!(rows[4].0.log.lines()[0].contains("the store failed: disk full"));
+}
+
+#[tokio::test]
+async fn of_many_logouts_at_once_one_names_the_session() {
+    let (store, token) = store_with_session().await;
+    let hooked = Shared::default();
+    let record = Arc::clone(&hooked);
+    let layer = LogoutLayer::builder(store)
+        .hook(move |outcome: &Outcome, _| {
+            record.lock().unwrap().extend(outcome.sessions().to_vec());
+        })
+        .build()
+        .unwrap();
+    let logouts = (0..50).map(|_| through(&layer, logout_with(&token)));
+    for answer in futures::future::join_all(logouts).await {
+        answer.assert_is_logged_out();
+    }
+    assert_eq!(hooked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_revocation_that_outlives_its_client_is_reported_once_when_it_ends() {
+    let (memory, token) = store_with_session().await;
+    let hooked = Shared::default();
+    let record = Arc::clone(&hooked);
+    let layer = LogoutLayer::builder(memory)
+        .hook(move |outcome: &Outcome, _| record.lock().unwrap().push(outcome.name()))
+        .build()
+        .unwrap();
+    drop(tower::Service::call(
+        &mut layer.layer(inner()),
+        logout_with(&token),
+    ));
+    layer.drain().await;
+    assert_eq!(*hooked.lock().unwrap(), ["revoked"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_outlives_its_deadline_is_a_failure_and_then_names_its_session() {
+    let (memory, token) = store_with_session().await;
+    let gated = GatedStore::new(memory);
+    let (seen, layer) = watch(gated.clone(), logout_with(&token)).await;
+    gated.open();
+    layer.drain().await;
+    let hooked = seen.hooked.lock().unwrap();
+    assert_eq!(hooked.len(), 2);
+    assert!(hooked[0].0.starts_with("Failed"));
+    assert_eq!((hooked[0].1, hooked[1].1), (0, 1));
+    assert_eq!(seen.log.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_changes_nothing() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .hook(|_, _| panic!("the audit log is full"))
+        .build()
+        .unwrap();
+    through(&layer, logout_with(&token))
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn no_token_is_in_an_event_an_outcome_an_error_or_a_debug() {
+    let token = Token::new("very-secret-token");
+    let talkative = store_fn(|token: Token| async move {
+        Err(format!("no row for {} ({token:?})", token.expose()).into())
+    });
+    let (seen, layer) = watch(talkative, logout_with(&token)).await;
+    let hooked = seen.hooked.lock().unwrap();
+    let everything = format!(
+        "{:?} {:?} {layer:?} {:?} {token} {token:?} {:?}",
+        seen.answer,
+        *hooked,
+        layer.layer(()),
+        seen.log.lines(),
+    );
+    assert!(!everything.contains("very-secret"), "{everything}");
+    assert!(seen.log.lines()[0].contains("no row for [redacted]"));
+
+    let memory = MemoryStore::new();
+    memory.open("alice", &token).await.unwrap();
+    assert!(!format!("{memory:?}").contains("very-secret"));
+}

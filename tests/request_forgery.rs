@@ -1,0 +1,141 @@
+//! Nobody is logged out by another site.
+
+use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use tower_logout::{LogoutLayer, OriginCheck, Outcome, Refusal, Token};
+
+use crate::support::*;
+
+fn from_elsewhere(token: &Token, headers: &[(&str, &str)]) -> Request<TestBody> {
+    let mut request = Request::post("/auth/logout")
+        .header(HOST, "app.example")
+        .header(COOKIE, format!("refreshToken={}", token.expose()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expected() {
+    let (store, token) = store_with_session().await;
+    let form_types = [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("multipart/form-data; boundary=x"),
+        Some("text/plain; application/json"),
+        Some("text/plain,application/json"),
+    ];
+    for content_type in form_types {
+        let headers: Vec<_> = content_type
+            .map(|value| ("content-type", value))
+            .into_iter()
+            .collect();
+        let answer = through_default(store.clone(), from_elsewhere(&token, &headers)).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{content_type:?}"
+        );
+        assert_eq!(
+            answer.body,
+            r#"{"error":"Content-Type must be application/json"}"#
+        );
+        answer.assert_common_headers();
+        assert!(answer.set_cookies().is_empty());
+        assert!(matches!(
+            answer.outcome,
+            Some(Outcome::Refused(Refusal::NotJson))
+        ));
+    }
+    assert!(is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn the_content_type_check_can_be_switched_off() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store)
+        .require_json(false)
+        .build()
+        .unwrap();
+    through(&layer, from_elsewhere(&token, &[]))
+        .await
+        .assert_is_logged_out();
+}
+
+#[tokio::test]
+async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .require_json(false)
+        .origin_check(OriginCheck::new())
+        .build()
+        .unwrap();
+    let foreign: [&[(&str, &str)]; 4] = [
+        &[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "https://evil.example"),
+        ],
+        &[
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://blog.app.example"),
+        ],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+    ];
+    for headers in foreign {
+        let answer = through(&layer, from_elsewhere(&token, headers)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}");
+        assert_eq!(
+            answer.body,
+            r#"{"error":"Cross-origin logout is not allowed"}"#
+        );
+        answer.assert_common_headers();
+        assert!(answer.set_cookies().is_empty());
+        assert!(matches!(
+            answer.outcome,
+            Some(Outcome::Refused(Refusal::CrossOrigin))
+        ));
+    }
+    assert!(is_live(&store, &token).await);
+
+    let own = [
+        ("sec-fetch-site", "same-origin"),
+        ("origin", "https://app.example"),
+    ];
+    through(&layer, from_elsewhere(&token, &own))
+        .await
+        .assert_is_logged_out();
+}
+
+#[tokio::test]
+async fn both_checks_together_ask_for_both() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store)
+        .origin_check(OriginCheck::new().trust("https://spa.example").unwrap())
+        .build()
+        .unwrap();
+    let json = (CONTENT_TYPE.as_str(), "application/json");
+    let evil = (ORIGIN.as_str(), "https://evil.example");
+    let trusted = (ORIGIN.as_str(), "https://spa.example");
+    let status = async |headers: &[(&str, &str)]| {
+        through(&layer, from_elsewhere(&token, headers))
+            .await
+            .status
+    };
+    assert_eq!(status(&[trusted]).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(status(&[json, evil]).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(&[json, trusted]).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn anonymous_requests_and_refused_ones_never_reach_the_store() {
+    let store = || tower_logout::store_fn(|_| async { panic!("the store was called") });
+    through_default(store(), logout().body(Full::default()).unwrap())
+        .await
+        .assert_is_logged_out();
+    let refused = through_default(store(), from_elsewhere(&Token::new("t"), &[])).await;
+    assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}

@@ -1,0 +1,53 @@
+//! A store that waits at a gate, to be looked at in the middle of a revocation.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_trait};
+
+/// Revokes in the store behind it, once the gate is opened.
+#[derive(Clone)]
+pub struct GatedStore {
+    store: MemoryStore,
+    begun: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
+    done: Arc<Semaphore>,
+}
+
+impl GatedStore {
+    pub fn new(store: MemoryStore) -> Self {
+        let closed = || Arc::new(Semaphore::new(0));
+        Self {
+            store,
+            begun: closed(),
+            gate: closed(),
+            done: closed(),
+        }
+    }
+
+    /// Waits until a revocation has begun.
+    pub async fn begun(&self) {
+        self.begun.acquire().await.unwrap().forget();
+    }
+
+    /// Lets one revocation through.
+    pub fn open(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// Waits until a revocation has ended.
+    pub async fn done(&self) {
+        self.done.acquire().await.unwrap().forget();
+    }
+}
+
+#[async_trait]
+impl TokenStore for GatedStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        self.begun.add_permits(1);
+        self.gate.acquire().await?.forget();
+        let revocation = self.store.revoke(token).await;
+        self.done.add_permits(1);
+        revocation
+    }
+}

@@ -1,0 +1,159 @@
+//! What the tests share.
+
+pub mod gate;
+pub mod process;
+pub mod server;
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::{Request, Response, StatusCode, request};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::util::BoxCloneService;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_logout::{LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore};
+
+pub type TestBody = Full<Bytes>;
+pub type Inner = BoxCloneService<Request<TestBody>, Response<TestBody>, Infallible>;
+
+/// An inner service that answers "inner" to whatever reaches it.
+pub fn inner() -> Inner {
+    BoxCloneService::new(service_fn(|_| async {
+        Ok(Response::new(Full::from("inner")))
+    }))
+}
+
+/// A store with one session of alice's, and its token.
+pub async fn store_with_session() -> (MemoryStore, Token) {
+    let store = MemoryStore::new();
+    let token = open(&store, "alice").await;
+    (store, token)
+}
+
+pub async fn open(store: &dyn SessionStore, subject: &str) -> Token {
+    let token = Token::generate().unwrap();
+    store.open(subject, &token).await.unwrap();
+    token
+}
+
+pub async fn is_live(store: &dyn SessionStore, token: &Token) -> bool {
+    store.find(token).await.unwrap().is_some()
+}
+
+/// `POST /auth/logout` as the contract has it, without a cookie.
+pub fn logout() -> request::Builder {
+    Request::post("/auth/logout").header(CONTENT_TYPE, "application/json")
+}
+
+pub fn logout_with(token: &Token) -> Request<TestBody> {
+    logout()
+        .header(COOKIE, format!("refreshToken={}", token.expose()))
+        .body(Full::default())
+        .unwrap()
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: String,
+    pub outcome: Option<Outcome>,
+}
+
+impl Answer {
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+
+    pub fn assert_is_logged_out(&self) {
+        assert_eq!(self.status, StatusCode::OK);
+        assert_eq!(self.body, r#"{"message":"Logged out successfully"}"#);
+        self.assert_common_headers();
+        assert_eq!(
+            self.set_cookies(),
+            [
+                "accessToken=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; \
+                 HttpOnly; SameSite=Lax",
+                "refreshToken=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; \
+                 HttpOnly; SameSite=Lax",
+            ]
+        );
+    }
+
+    pub fn assert_is_failed_and_keeps_cookies(&self) {
+        assert_eq!(self.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(self.body, r#"{"error":"Error logging out"}"#);
+        self.assert_common_headers();
+        assert!(self.set_cookies().is_empty());
+    }
+
+    pub fn assert_common_headers(&self) {
+        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["cache-control"], "no-store");
+        assert_eq!(
+            self.headers["content-length"],
+            self.body.len().to_string().as_str()
+        );
+    }
+
+    pub fn assert_is_inner(&self) {
+        assert_eq!((self.status, &*self.body), (StatusCode::OK, "inner"));
+        assert!(self.outcome.is_none());
+    }
+}
+
+/// Sends one request through a service.
+pub async fn send<S, ReqBody, ResBody>(service: S, request: Request<ReqBody>) -> Answer
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: std::fmt::Debug,
+    ResBody: Body,
+    ResBody::Error: std::fmt::Debug,
+{
+    let response = service.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+        outcome: parts.extensions.get::<Outcome>().cloned(),
+    }
+}
+
+/// Sends one request through the layer with no further setting.
+pub async fn through_default<T: TokenStore>(store: T, request: Request<TestBody>) -> Answer {
+    through(&LogoutLayer::new(store), request).await
+}
+
+pub async fn through<T: TokenStore>(layer: &LogoutLayer<T>, request: Request<TestBody>) -> Answer {
+    send(layer.layer(inner()), request).await
+}
+
+/// A `Vec` that an outcome, an event or a byte can be pushed to from anywhere.
+pub type Shared<T> = Arc<std::sync::Mutex<Vec<T>>>;
+
+/// The path of a program, or `None` said aloud. Missing servers are a failure where
+/// `REQUIRE_SERVERS=1`.
+pub fn find_program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = names
+        .iter()
+        .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
+        .find(|candidate| candidate.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("REQUIRE_SERVERS").is_some_and(|value| value == "1");
+        assert!(!required, "{} not found, and REQUIRE_SERVERS=1", names[0]);
+        eprintln!("skipped: {} not found", names[0]);
+    }
+    found
+}

@@ -1,0 +1,114 @@
+//! The contract over real connections: HTTP/1, HTTP/2, and a proxy's bodies.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tower::{Layer, service_fn};
+use tower_logout::{LogoutLayer, MemoryStore};
+
+use crate::support::server::serve;
+use crate::support::*;
+
+async fn server(store: MemoryStore) -> std::net::SocketAddr {
+    let inner = service_fn(|request: Request<Incoming>| async move {
+        let body = request.into_body().collect().await?.to_bytes();
+        Ok::<_, hyper::Error>(Response::new(Full::new(body)))
+    });
+    serve(LogoutLayer::new(store).layer(inner)).await
+}
+
+#[tokio::test]
+async fn over_http1_the_answer_is_the_contracts_and_the_connection_stays() {
+    let (store, token) = store_with_session().await;
+    let address = server(store.clone()).await;
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nContent-Length: 2\r\n\r\n{{}}",
+        token.expose()
+    );
+    for _ in 0..2 {
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with('}') {
+            let mut buffer = [0; 1024];
+            let read = connection.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "closed after {answer}");
+            answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        let answer = answer.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 200 ok\r\n"), "{answer}");
+        assert!(answer.contains("\r\ncontent-length: 37\r\n"), "{answer}");
+        assert_eq!(answer.matches("content-length").count(), 1);
+        assert_eq!(answer.matches("\r\nset-cookie: ").count(), 2);
+    }
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn over_http1_a_body_that_never_comes_does_not_hold_the_answer() {
+    let (store, token) = store_with_session().await;
+    let address = server(store).await;
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nContent-Length: 1000000000\r\n\r\n",
+        token.expose()
+    );
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut buffer = [0; 15];
+    connection.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn over_http2_a_cookie_split_over_several_fields_is_found() {
+    let (store, token) = store_with_session().await;
+    let address = server(store.clone()).await;
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<Empty<Bytes>>();
+    let request = Request::post(format!("http://{address}/auth/logout"))
+        .header(CONTENT_TYPE, "application/json")
+        .header(COOKIE, "theme=dark")
+        .header(COOKIE, format!("refreshToken={}", token.expose()))
+        .header(COOKIE, "lang=en")
+        .body(Empty::new())
+        .unwrap();
+    let response = client.request(request).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_proxys_incoming_bodies_pass_both_ways() {
+    let upstream = serve(service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, std::convert::Infallible>(Response::new(request.into_body()))
+    }))
+    .await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Incoming>();
+    let proxy = service_fn(move |mut request: Request<Incoming>| {
+        let path = request.uri().path().to_owned();
+        *request.uri_mut() = format!("http://{upstream}{path}").parse().unwrap();
+        client.request(request)
+    });
+    let address = serve(LogoutLayer::new(MemoryStore::new()).layer(proxy)).await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let body = Bytes::from(vec![b'x'; 1 << 20]);
+    let request = Request::post(format!("http://{address}/echo"))
+        .body(Full::new(body.clone()))
+        .unwrap();
+    let response = client.request(request).await.unwrap();
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        body
+    );
+}
