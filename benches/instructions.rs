@@ -1,1 +1,98 @@
-fn main() {}
+//! Instructions, counted by callgrind: `cargo bench --all-features --bench instructions`.
+//!
+//! It needs valgrind and, of the version in `Cargo.toml`, gungraun-runner.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::expect_used
+)]
+
+mod subjects;
+
+use std::convert::Infallible;
+use std::hint::black_box;
+
+use gungraun::prelude::*;
+use http::Request;
+use tower::Service;
+use tower_logout::MemoryStore;
+
+use subjects::{
+    BenchBody, Cookies, bare, by_hand, call, for_axum, layered, logout_request, other_request,
+};
+
+/// A service and a request for it. The service has answered before, so that what is made once is
+/// made.
+fn warm<S, B>(mut service: S, mut request: impl FnMut() -> Request<B>) -> (S, Request<B>)
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    call(&mut service, request());
+    (service, request())
+}
+
+fn pass_bare() -> (
+    impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    warm(bare(), other_request)
+}
+
+fn pass_layer() -> (
+    impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    warm(layered(MemoryStore::new()), other_request)
+}
+
+fn logout_layer(
+    cookies: Cookies,
+) -> (
+    impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    let store = MemoryStore::new();
+    warm(layered(store.clone()), move || {
+        logout_request(&store, cookies)
+    })
+}
+
+fn logout_by_hand(cookies: Cookies) -> (axum::Router, Request<axum::body::Body>) {
+    let store = MemoryStore::new();
+    warm(by_hand(store.clone()), move || {
+        for_axum(logout_request(&store, cookies))
+    })
+}
+
+#[library_benchmark]
+#[bench::bare(pass_bare())]
+#[bench::layer(pass_layer())]
+fn pass_through<S, B>((mut service, request): (S, Request<B>)) -> (S, S::Response)
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    let response = black_box(call(&mut service, black_box(request)));
+    (service, response)
+}
+
+#[library_benchmark]
+#[bench::layer_one_cookie(logout_layer(Cookies::One))]
+#[bench::by_hand_one_cookie(logout_by_hand(Cookies::One))]
+#[bench::layer_8_kib(logout_layer(Cookies::Field(400)))]
+#[bench::by_hand_8_kib(logout_by_hand(Cookies::Field(400)))]
+#[bench::layer_64_kib(logout_layer(Cookies::Field(3200)))]
+#[bench::by_hand_64_kib(logout_by_hand(Cookies::Field(3200)))]
+#[bench::layer_400_fields(logout_layer(Cookies::Fields(400)))]
+#[bench::by_hand_400_fields(logout_by_hand(Cookies::Fields(400)))]
+fn logout<S, B>((mut service, request): (S, Request<B>)) -> (S, S::Response)
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    let response = black_box(call(&mut service, black_box(request)));
+    (service, response)
+}
+
+library_benchmark_group!(name = instructions, benchmarks = [pass_through, logout]);
+main!(library_benchmark_groups = instructions);

@@ -1,1 +1,61 @@
-fn main() {}
+//! Time: `cargo bench --all-features --bench logout`.
+
+#![allow(missing_docs, unreachable_pub, clippy::expect_used)]
+
+mod subjects;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tower_logout::MemoryStore;
+
+use subjects::{SHAPES, bare, by_hand, call, for_axum, layered, logout_request, other_request};
+
+fn pass_through(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pass-through");
+    let mut service = bare();
+    group.bench_function("bare", |bencher| {
+        bencher.iter_batched(
+            other_request,
+            |request| black_box(call(&mut service, request)),
+            BatchSize::SmallInput,
+        );
+    });
+    let mut service = layered(MemoryStore::new());
+    group.bench_function("layer", |bencher| {
+        bencher.iter_batched(
+            other_request,
+            |request| black_box(call(&mut service, request)),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+fn logout(criterion: &mut Criterion) {
+    for (name, cookies) in SHAPES {
+        let mut group = criterion.benchmark_group(format!("logout, {name}"));
+        let store = MemoryStore::new();
+        let mut service = layered(store.clone());
+        group.bench_function("layer", |bencher| {
+            bencher.iter_batched(
+                || logout_request(&store, cookies),
+                |request| black_box(call(&mut service, request)),
+                BatchSize::LargeInput,
+            );
+        });
+        let store = MemoryStore::new();
+        let mut service = by_hand(store.clone());
+        group.bench_function("by hand", |bencher| {
+            bencher.iter_batched(
+                || for_axum(logout_request(&store, cookies)),
+                |request| black_box(call(&mut service, request)),
+                BatchSize::LargeInput,
+            );
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, pass_through, logout);
+criterion_main!(benches);

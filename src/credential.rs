@@ -13,7 +13,7 @@ const MAX_TOKEN_LEN: usize = 4096;
 /// The most distinct tokens of one request that are handed to a store.
 const MAX_TOKENS: usize = 8;
 /// Below this a substring search costs more to start than a hop from `;` to `;` does.
-const SHORT_FIELD: usize = 64;
+const SHORT_FIELD: usize = 256;
 
 /// A refresh token, as the client presents it.
 ///
@@ -136,12 +136,18 @@ impl CookieReader {
     }
 
     /// From `;` to `;`.
-    fn hop(&self, field: &[u8], found: &mut Credentials) {
+    fn hop(&self, mut field: &[u8], found: &mut Credentials) {
         let name = self.name.needle();
-        for pair in field.split(|&byte| byte == b';') {
-            let rest = trim_start(pair).strip_prefix(name);
+        loop {
+            let end = memchr::memchr(b';', field);
+            let rest = trim_start(field).strip_prefix(name);
             if let Some(value) = rest.and_then(|rest| trim_start(rest).strip_prefix(b"=")) {
-                found.add(unquote(value));
+                let len = end.map_or(value.len(), |end| value.len() + end - field.len());
+                found.add(unquote(&value[..len]));
+            }
+            match end {
+                Some(end) => field = &field[end + 1..],
+                None => return,
             }
         }
     }

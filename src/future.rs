@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures::future::{Either, Ready};
 use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
@@ -38,6 +39,16 @@ pub(crate) struct Answering {
     pub(crate) outcome: Either<Ready<Outcome>, Revoking>,
     pub(crate) headers: HeaderMap,
     pub(crate) answer: Arc<Answer>,
+}
+
+impl Answering {
+    #[cold]
+    #[inline(never)]
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Response<Bytes>> {
+        let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
+        let headers = std::mem::take(&mut self.headers);
+        Poll::Ready(self.answer.to(outcome, headers))
+    }
 }
 
 impl<F> ResponseFuture<F> {
@@ -74,12 +85,7 @@ where
         Poll::Ready(Ok(match self.project().inner.project() {
             InnerProj::Passed { future } => ready!(future.poll(cx))?.map(ResponseBody::passed),
             InnerProj::Answering { answering } => {
-                let outcome = ready!(Pin::new(&mut answering.outcome).poll(cx));
-                let headers = std::mem::take(&mut answering.headers);
-                answering
-                    .answer
-                    .to(outcome, headers)
-                    .map(ResponseBody::answer)
+                ready!(answering.poll_answer(cx)).map(ResponseBody::answer)
             }
         }))
     }

@@ -25,22 +25,22 @@ impl Observer {
 
     /// Once per logout.
     pub(crate) fn report(&self, outcome: &Outcome) {
-        let took = self.started.elapsed();
         #[cfg(feature = "tracing")]
-        event(outcome, took);
-        self.call_hook(outcome, took);
+        event(outcome, self.started);
+        self.call_hook(outcome);
     }
 
     /// For a revocation that ended after its logout had been answered. Its event was the deadline's.
     #[cfg(feature = "tokio")]
     pub(crate) fn report_late(&self, outcome: &Outcome) {
         if let Outcome::Revoked(_) = outcome {
-            self.call_hook(outcome, self.started.elapsed());
+            self.call_hook(outcome);
         }
     }
 
-    fn call_hook(&self, outcome: &Outcome, took: Duration) {
+    fn call_hook(&self, outcome: &Outcome) {
         if let Some(hook) = &self.hook {
+            let took = self.started.elapsed();
             // The session is ended, whatever becomes of its record.
             let _ = catch_unwind(AssertUnwindSafe(|| hook(outcome, took)));
         }
@@ -48,21 +48,21 @@ impl Observer {
 }
 
 #[cfg(feature = "tracing")]
-fn event(outcome: &Outcome, took: Duration) {
+fn event(outcome: &Outcome, started: Instant) {
     let name = outcome.name();
     let status = outcome.status().as_u16();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, status, ?took, error = %failure, "logout");
+            tracing::error!(outcome = name, status, took = ?started.elapsed(), error = %failure, "logout");
         }
         Outcome::Refused(refusal) => {
-            tracing::warn!(outcome = name, status, ?took, reason = %refusal, "logout");
+            tracing::warn!(outcome = name, status, took = ?started.elapsed(), reason = %refusal, "logout");
         }
         Outcome::Revoked(_) => {
-            tracing::info!(outcome = name, status, ?took, sessions = ?outcome.sessions(), "logout");
+            tracing::info!(outcome = name, status, took = ?started.elapsed(), sessions = ?outcome.sessions(), "logout");
         }
         Outcome::AlreadyEnded | Outcome::NoCredential => {
-            tracing::info!(outcome = name, status, ?took, "logout");
+            tracing::info!(outcome = name, status, took = ?started.elapsed(), "logout");
         }
     }
 }

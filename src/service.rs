@@ -34,6 +34,9 @@ pub(crate) struct Config<T> {
 }
 
 impl<T: TokenStore> Config<T> {
+    // Out of line, lest the requests that pass pay for its stack.
+    #[cold]
+    #[inline(never)]
     fn log_out<F, B>(self: &Arc<Self>, request: Request<B>) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();

@@ -76,6 +76,9 @@ fn a_logout_allocates_at_most_eight_times_whatever_the_cookies() {
     log_out(0);
     for neighbours in [0, 1, 400] {
         let allocations = log_out(neighbours);
-        assert!(allocations <= 8, "{allocations} with {neighbours} neighbours");
+        assert!(
+            allocations <= 8,
+            "{allocations} with {neighbours} neighbours"
+        );
     }
 }

@@ -85,8 +85,10 @@ impl std::borrow::Borrow<str> for Key {
 impl State {
     fn end(&mut self, id: &SessionId) -> Option<Family> {
         let family = self.sessions.remove(id)?;
-        for key in family.rotated.iter().chain([&family.live]) {
-            self.tokens.remove(key);
+        if !self.tokens.is_empty() {
+            for key in family.rotated.iter().chain([&family.live]) {
+                self.tokens.remove(key);
+            }
         }
         Some(family)
     }
@@ -176,10 +178,10 @@ impl MemoryStore {
 impl TokenStore for MemoryStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         let mut state = self.state();
-        let ended = match state.tokens.get(token.expose()).cloned() {
-            Some(id) => state.end(&id),
-            None => None,
-        };
+        let ended = state
+            .tokens
+            .remove(token.expose())
+            .and_then(|id| state.end(&id));
         drop(state);
         Ok(match ended {
             Some(family) if family.session.expires_at > SystemTime::now() => {
