@@ -32,7 +32,7 @@ use tower_logout::{
     AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqliteStore, Token,
 };
 
-const ACCESS_LIFETIME: Duration = Duration::from_secs(5 * 60);
+const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -315,7 +315,7 @@ fn check(cookie: &Cookie<'static>) -> Result<(), ConfigError> {
     let root = ("Path=/", path(cookie) == "/");
     // Browsers compare prefixes without regard to case (RFC 6265bis §5.7).
     let name = cookie.name().to_ascii_lowercase();
-    let demands: [(&'static str, bool, &[(&'static str, bool)]); 6] = [
+    let demands: [(_, _, &[_]); 6] = [
         ("__Secure-", name.starts_with("__secure-"), &[secure]),
         (
             "__Host-",

@@ -13,7 +13,7 @@ const MAX_TOKEN_LEN: usize = 4096;
 /// The most distinct tokens of one request that are handed to a store.
 const MAX_TOKENS: usize = 8;
 /// Below this a substring search costs more to start than a hop from `;` to `;` does.
-const SHORT_FIELD: usize = 256;
+const SHORT_FIELD: usize = 128;
 
 /// A refresh token, as the client presents it.
 ///

@@ -42,7 +42,6 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    #[cold]
     #[inline(never)]
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Response<Bytes>> {
         let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
@@ -82,11 +81,13 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(match self.project().inner.project() {
-            InnerProj::Passed { future } => ready!(future.poll(cx))?.map(ResponseBody::passed),
-            InnerProj::Answering { answering } => {
-                ready!(answering.poll_answer(cx)).map(ResponseBody::answer)
-            }
-        }))
+        match self.project().inner.project() {
+            InnerProj::Passed { future } => future
+                .poll(cx)
+                .map(|result| result.map(|response| response.map(ResponseBody::passed))),
+            InnerProj::Answering { answering } => answering
+                .poll_answer(cx)
+                .map(|response| Ok(response.map(ResponseBody::answer))),
+        }
     }
 }

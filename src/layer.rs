@@ -13,7 +13,7 @@ use tower::Layer;
 use crate::credential::CookieReader;
 use crate::csrf::Csrf;
 use crate::observe::Hook;
-use crate::reply::{Answer, Json, Reply};
+use crate::reply::{Answer, Reply};
 use crate::route::{DEFAULT_PATH, Route};
 use crate::service::Config;
 use crate::{AuthCookies, ConfigError, Logout, LogoutEndpoint, OriginCheck, Outcome, TokenStore};
@@ -64,7 +64,7 @@ impl<T: TokenStore> LogoutLayer<T> {
                 require_json: true,
                 origin: None,
             },
-            reply: Reply::Json(Json::default()),
+            reply: Reply::Json(Box::default()),
             clear_on_failure: false,
             hook: None,
             #[cfg(feature = "tokio")]

@@ -30,7 +30,11 @@ pub(crate) async fn revoke_all<T: TokenStore>(store: &T, presented: &Credentials
             Ok(Ok(Revocation::Revoked)) => any_ended = true,
             Ok(Ok(Revocation::Sessions(sessions))) => {
                 any_ended = true;
-                ended.extend(sessions);
+                if ended.is_empty() {
+                    ended = sessions;
+                } else {
+                    ended.extend(sessions);
+                }
             }
             Ok(Err(error)) => failure = Some(Failure::store(&error, &presented.tokens)),
             Err(_panic) => failure = Some(Failure::panic()),

@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::{Either, Ready, ready};
 use http::header::ALLOW;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::Service;
 
-use crate::credential::CookieReader;
+use crate::credential::{CookieReader, Credentials};
 use crate::csrf::Csrf;
 use crate::future::Answering;
 use crate::observe::{Hook, Observer};
@@ -35,24 +36,12 @@ pub(crate) struct Config<T> {
 
 impl<T: TokenStore> Config<T> {
     // Out of line, lest the requests that pass pay for its stack.
-    #[cold]
     #[inline(never)]
     fn log_out<F, B>(self: &Arc<Self>, request: Request<B>) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();
         let observer = Observer::start(self.hook.as_ref());
-        let outcome = match self.csrf.check(&parts.uri, &parts.headers) {
-            Err(refusal) => Err(Outcome::Refused(refusal)),
-            Ok(()) => {
-                let found = self.cookie.read(&parts.headers);
-                match (found.tokens.is_empty(), found.presented) {
-                    (true, false) => Err(Outcome::NoCredential),
-                    (true, true) => Err(Outcome::AlreadyEnded),
-                    (false, _) => Ok(found),
-                }
-            }
-        };
-        let outcome = match outcome {
+        let outcome = match self.presented(&parts) {
             Ok(found) => {
                 let config = Arc::clone(self);
                 let operation = async move { revoke_all(&config.store, &found).await };
@@ -73,6 +62,19 @@ impl<T: TokenStore> Config<T> {
             headers: parts.headers,
             answer: Arc::clone(&self.answer),
         })
+    }
+
+    /// The credentials that are to be ended, or what becomes of a request that has none.
+    fn presented(&self, request: &Parts) -> Result<Credentials, Outcome> {
+        self.csrf
+            .check(&request.uri, &request.headers)
+            .map_err(Outcome::Refused)?;
+        let found = self.cookie.read(&request.headers);
+        match (found.tokens.is_empty(), found.presented) {
+            (true, false) => Err(Outcome::NoCredential),
+            (true, true) => Err(Outcome::AlreadyEnded),
+            (false, _) => Ok(found),
+        }
     }
 }
 

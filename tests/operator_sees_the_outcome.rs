@@ -188,11 +188,11 @@ async fn no_token_is_in_an_event_an_outcome_an_error_or_a_debug() {
         Err(format!("no row for {} ({token:?})", token.expose()).into())
     });
     let (seen, layer) = watch(talkative, logout_with(&token)).await;
-    let hooked = seen.hooked.lock().unwrap();
+    let hooked = seen.hooked.lock().unwrap().clone();
     let everything = format!(
         "{:?} {:?} {layer:?} {:?} {token} {token:?} {:?}",
         seen.answer,
-        *hooked,
+        hooked,
         layer.layer(()),
         seen.log.lines(),
     );

@@ -14,7 +14,7 @@ use crate::support::*;
 /// A fresh store with the given lifetime; what it must keep alive goes with it.
 type Fresh = (Arc<dyn SessionStore>, Option<tempfile::TempDir>);
 
-const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MONTH: Duration = Duration::from_hours(30 * 24);
 
 fn memory(lifetime: Duration) -> Fresh {
     (Arc::new(MemoryStore::new().with_lifetime(lifetime)), None)

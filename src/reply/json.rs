@@ -12,8 +12,8 @@ use crate::{Outcome, Refusal};
 pub(crate) struct Json {
     success: Body,
     failure: Body,
-    not_json: Body,
-    cross_origin: Body,
+    unsupported_media_type: Body,
+    forbidden: Body,
 }
 
 #[derive(Clone)]
@@ -35,8 +35,8 @@ impl Default for Json {
         Self {
             success: Body::new(&json!({ "message": "Logged out successfully" })),
             failure: Body::new(&json!({ "error": "Error logging out" })),
-            not_json: Body::new(&json!({ "error": Refusal::NotJson.to_string() })),
-            cross_origin: Body::new(&json!({ "error": Refusal::CrossOrigin.to_string() })),
+            unsupported_media_type: Body::new(&json!({ "error": Refusal::NotJson.to_string() })),
+            forbidden: Body::new(&json!({ "error": Refusal::CrossOrigin.to_string() })),
         }
     }
 }
@@ -45,8 +45,8 @@ impl Json {
     pub(crate) fn reply(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<Bytes> {
         let body = match outcome {
             Outcome::Revoked(_) | Outcome::AlreadyEnded | Outcome::NoCredential => &self.success,
-            Outcome::Refused(Refusal::NotJson) => &self.not_json,
-            Outcome::Refused(Refusal::CrossOrigin) => &self.cross_origin,
+            Outcome::Refused(Refusal::NotJson) => &self.unsupported_media_type,
+            Outcome::Refused(Refusal::CrossOrigin) => &self.forbidden,
             Outcome::Failed(_) => &self.failure,
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -10,13 +10,16 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use crate::Outcome;
 
-pub(crate) use json::Json;
+use json::Json;
+
+/// A user's own.
+pub(crate) type CustomReply = Arc<dyn Fn(&Outcome) -> Response<Bytes> + Send + Sync>;
 
 /// Makes the answer from the outcome alone.
 #[derive(Clone)]
 pub(crate) enum Reply {
-    Json(Json),
-    Custom(Arc<dyn Fn(&Outcome) -> Response<Bytes> + Send + Sync>),
+    Json(Box<Json>),
+    Custom(CustomReply),
 }
 
 /// The answer to a logout: the reply, and what every answer has.

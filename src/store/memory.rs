@@ -57,6 +57,12 @@ struct Family {
     rotated: Vec<Key>,
 }
 
+impl Family {
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.rotated.iter().chain([&self.live])
+    }
+}
+
 /// A token as a key. Its comparison takes the time it takes: an attacker who cannot choose the
 /// hash's random key does not get as far as a comparison.
 #[derive(Clone, Debug)]
@@ -85,10 +91,18 @@ impl std::borrow::Borrow<str> for Key {
 impl State {
     fn end(&mut self, id: &SessionId) -> Option<Family> {
         let family = self.sessions.remove(id)?;
-        if !self.tokens.is_empty() {
-            for key in family.rotated.iter().chain([&family.live]) {
-                self.tokens.remove(key);
-            }
+        for key in family.keys() {
+            self.tokens.remove(key);
+        }
+        Some(family)
+    }
+
+    /// [`end`](Self::end) by any of the family's tokens, each of them hashed once.
+    fn end_by(&mut self, token: &str) -> Option<Family> {
+        let id = self.tokens.remove(token)?;
+        let family = self.sessions.remove(&id)?;
+        for key in family.keys().filter(|key| key.0.expose() != token) {
+            self.tokens.remove(key);
         }
         Some(family)
     }
@@ -178,10 +192,7 @@ impl MemoryStore {
 impl TokenStore for MemoryStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         let mut state = self.state();
-        let ended = state
-            .tokens
-            .remove(token.expose())
-            .and_then(|id| state.end(&id));
+        let ended = state.end_by(token.expose());
         drop(state);
         Ok(match ended {
             Some(family) if family.session.expires_at > SystemTime::now() => {

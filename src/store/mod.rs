@@ -301,13 +301,13 @@ pub enum Rotation {
 /// lest the sum be more than a clock can show.
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 fn expiry(now: SystemTime, lifetime: std::time::Duration) -> SystemTime {
-    const CENTURY: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    const CENTURY: std::time::Duration = std::time::Duration::from_hours(100 * 365 * 24);
     now + lifetime.min(CENTURY)
 }
 
 /// How long a session lives unless the store is told otherwise: 30 days.
 #[cfg(any(feature = "memory", feature = "sqlite"))]
-const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 const TOKEN_TAKEN: &str = "the token is known already: open and rotate need one of their own, \
