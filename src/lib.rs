@@ -1,7 +1,98 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
-//! crate docs
+
+//! Logout for any [Tower] stack: **after the 200, nothing of that login works any more, and the
+//! browser holds nothing of it.**
+//!
+//! [`LogoutLayer`] takes `POST /auth/logout` out of a stack of services, ends the session through your
+//! [`TokenStore`], removes the `accessToken` and `refreshToken` cookies, and answers
+//!
+//! - `200 {"message":"Logged out successfully"}`, or
+//! - `500 {"error":"Error logging out"}` when the store could not confirm that the token is dead.
+//!
+//! Everything else reaches the inner service as if the layer were not there.
+//!
+//! # Adopt it
+//!
+//! One line in an existing app, and one method over your own table:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_logout::{BoxError, LogoutLayer, Revocation, Token, TokenStore, async_trait};
+//! # struct Pool;
+//! # impl Pool {
+//! #     async fn execute(&self, _: &str, _: &str) -> Result<u64, BoxError> { Ok(1) }
+//! # }
+//!
+//! struct Sessions {
+//!     pool: Pool,
+//! }
+//!
+//! #[async_trait]
+//! impl TokenStore for Sessions {
+//!     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+//!         let deleted = self
+//!             .pool
+//!             .execute("delete from sessions where token = $1", token.expose())
+//!             .await?;
+//!         Ok(if deleted == 0 {
+//!             Revocation::NotFound
+//!         } else {
+//!             Revocation::Revoked
+//!         })
+//!     }
+//! }
+//!
+//! # let sessions = Sessions { pool: Pool };
+//! let app: Router = Router::new()
+//!     .route("/me", get(|| async { "me" }))
+//!     .layer(LogoutLayer::new(sessions));
+//! ```
+//!
+//! A closure will do as well ([`store_fn`]), and `MemoryStore` and `SqliteStore` are complete stores
+//! that open, rotate and end sessions ([`SessionStore`]).
+//!
+//! # Place it
+//!
+//! The layer decides by the raw path, so it has to be where the request still has it and where no
+//! route has taken it. In Axum: the last `.layer(…)` of the outermost router, or around the router
+//! altogether. A `route_layer`, and a layer inside `nest`, do not see a path that is not routed; there
+//! use [`LogoutLayer::endpoint`]. Put CORS outside, and limits such as `ConcurrencyLimit` inside only
+//! if a logout may hold a permit until its service is dropped.
+//!
+//! # What a logout has to prove
+//!
+//! A form on another site can send a `POST`, and browsers honour the clearing `Set-Cookie` of its
+//! answer. A logout must therefore have `Content-Type: application/json`, which no form can send
+//! across sites without a preflight. [`LogoutLayerBuilder::origin_check`] checks `Sec-Fetch-Site` and
+//! `Origin`, besides or instead. A refusal is a `415` or a `403`, without a store call, and without a
+//! `Set-Cookie`.
+//!
+//! # What became of it
+//!
+//! A client cannot tell an unknown token from a live one. The operator can: the [`Outcome`] is in the
+//! response's extensions, in an event (feature `tracing`), and in a
+//! [hook](LogoutLayerBuilder::hook) for audit logs.
+//!
+//! # Disconnects, deadlines and panics
+//!
+//! With the feature `tokio`, and on a tokio runtime, a revocation that has begun ends whatever the
+//! client does: when the response future is dropped, or the
+//! [deadline](LogoutLayerBuilder::deadline) passes, it is handed to the runtime. Without that feature,
+//! or on another executor, the crate works minus these two. A panic of the store is a `500` either way.
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `tokio` | yes | the deadline, and revocations that outlive their connection |
+//! | `tracing` | no | one event per logout |
+//! | `memory` | no | `MemoryStore`, and `Token::generate` |
+//! | `sqlite` | no | `SqliteStore` through sqlx, and `Token::generate` |
+//!
+//! [Tower]: https://docs.rs/tower
+
 mod body;
 mod cookies;
 mod credential;
