@@ -9,7 +9,14 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tower_logout::MemoryStore;
 
-use subjects::{SHAPES, bare, by_hand, call, for_axum, layered, logout_request, other_request};
+use subjects::{Cookies, bare, by_hand, call, for_axum, layered, logout_request, other_request};
+
+const SHAPES: [(&str, Cookies); 4] = [
+    ("one cookie", Cookies::One),
+    ("8 KiB", Cookies::Field(400)),
+    ("64 KiB", Cookies::Field(3200)),
+    ("400 fields", Cookies::Fields(400)),
+];
 
 fn pass_through(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pass-through");

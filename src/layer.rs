@@ -270,7 +270,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         F: Fn(&Outcome) -> Response<B> + Send + Sync + 'static,
         B: Into<Bytes>,
     {
-        self.reply = Reply::Custom(Arc::new(move |outcome| reply(outcome).map(Into::into)));
+        self.reply = Reply::Custom(Box::new(move |outcome| reply(outcome).map(Into::into)));
         self
     }
 

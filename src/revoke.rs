@@ -30,6 +30,7 @@ pub(crate) async fn revoke_all<T: TokenStore>(store: &T, presented: &Credentials
             Ok(Ok(Revocation::Revoked)) => any_ended = true,
             Ok(Ok(Revocation::Sessions(sessions))) => {
                 any_ended = true;
+                // Nearly always there is one token, and its list is taken as it is.
                 if ended.is_empty() {
                     ended = sessions;
                 } else {

@@ -80,14 +80,6 @@ pub enum Cookies {
     Fields(usize),
 }
 
-#[allow(dead_code)]
-pub const SHAPES: [(&str, Cookies); 4] = [
-    ("one cookie", Cookies::One),
-    ("8 KiB", Cookies::Field(400)),
-    ("64 KiB", Cookies::Field(3200)),
-    ("400 fields", Cookies::Fields(400)),
-];
-
 /// A logout of a session that is open in the store.
 pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBody> {
     let token = Token::generate().expect("a random source");

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::{Outcome, Refusal};
 
 /// The bodies, ready to be sent.
-#[derive(Clone)]
 pub(crate) struct Json {
     success: Body,
     failure: Body,
@@ -16,7 +15,6 @@ pub(crate) struct Json {
     forbidden: Body,
 }
 
-#[derive(Clone)]
 struct Body {
     bytes: Bytes,
     length: HeaderValue,

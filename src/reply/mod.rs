@@ -2,8 +2,6 @@
 
 mod json;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
@@ -13,17 +11,15 @@ use crate::Outcome;
 use json::Json;
 
 /// A user's own.
-pub(crate) type CustomReply = Arc<dyn Fn(&Outcome) -> Response<Bytes> + Send + Sync>;
+pub(crate) type CustomReply = Box<dyn Fn(&Outcome) -> Response<Bytes> + Send + Sync>;
 
 /// Makes the answer from the outcome alone.
-#[derive(Clone)]
 pub(crate) enum Reply {
     Json(Box<Json>),
     Custom(CustomReply),
 }
 
 /// The answer to a logout: the reply, and what every answer has.
-#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) reply: Reply,
     pub(crate) removals: Box<[HeaderValue]>,
