@@ -1,6 +1,6 @@
 //! The README's server does what the contract says, asked with the contract's own calls.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -8,15 +8,22 @@ use tokio::process::Command;
 use crate::support::find_program;
 use crate::support::process::ExampleServer;
 
-/// Runs curl, and returns the status and the body.
-struct Curl<'s> {
-    program: &'s Path,
-    server: &'s ExampleServer,
+/// Runs curl against a server of its own, and returns the status and the body.
+struct Curl {
+    program: PathBuf,
+    server: ExampleServer,
 }
 
-impl Curl<'_> {
+impl Curl {
+    /// `None` where there is no curl.
+    async fn start() -> Option<Self> {
+        let program = find_program(&["curl"])?;
+        let server = ExampleServer::start().await;
+        Some(Self { program, server })
+    }
+
     async fn call(&self, path: &str, arguments: &[&str]) -> (u16, String) {
-        let output = Command::new(self.program)
+        let output = Command::new(&self.program)
             .args(["-sS", "-w", "\n%{http_code}"])
             .args(arguments)
             .arg(format!("{}{path}", self.server.url))
@@ -52,13 +59,8 @@ const BOTH: [&str; 4] = ["-b", "jar", "-c", "jar"];
 
 #[tokio::test]
 async fn from_login_to_logout_with_curl() {
-    let Some(program) = find_program(&["curl"]) else {
+    let Some(curl) = Curl::start().await else {
         return;
-    };
-    let server = ExampleServer::start().await;
-    let curl = Curl {
-        program: &program,
-        server: &server,
     };
     assert_eq!(curl.call("/healthz", &[]).await.0, 200);
     assert_eq!(curl.call("/me", &[]).await.0, 401);
@@ -79,7 +81,7 @@ async fn from_login_to_logout_with_curl() {
     assert_eq!(curl.post("/auth/refresh", &BOTH).await.0, 200);
     assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 200);
 
-    let folder = server.folder.path();
+    let folder = curl.server.folder.path();
     std::fs::copy(folder.join("jar"), folder.join("kept")).unwrap();
     let (status, answer) = curl.post("/auth/logout", &["-i", "-b", "jar"]).await;
     assert_eq!(status, 200);
@@ -102,13 +104,8 @@ async fn from_login_to_logout_with_curl() {
 
 #[tokio::test]
 async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
-    let Some(program) = find_program(&["curl"]) else {
+    let Some(curl) = Curl::start().await else {
         return;
-    };
-    let server = ExampleServer::start().await;
-    let curl = Curl {
-        program: &program,
-        server: &server,
     };
     curl.log_in().await;
     let stolen = curl.steal();
@@ -119,18 +116,18 @@ async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
 
 #[tokio::test]
 async fn it_stops_on_sigterm_and_keeps_its_sessions() {
-    let Some(program) = find_program(&["curl"]) else {
+    let Some(mut curl) = Curl::start().await else {
         return;
     };
-    let mut server = ExampleServer::start().await;
-    Curl {
-        program: &program,
-        server: &server,
-    }
-    .log_in()
-    .await;
-    assert!(server.terminate().await.success());
-    assert!(server.folder.path().join("tower-logout.sqlite").is_file());
+    curl.log_in().await;
+    assert!(curl.server.terminate().await.success());
+    assert!(
+        curl.server
+            .folder
+            .path()
+            .join("tower-logout.sqlite")
+            .is_file()
+    );
 }
 
 #[tokio::test]
