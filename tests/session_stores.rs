@@ -338,6 +338,71 @@ async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
 }
 
 #[tokio::test]
+async fn a_client_that_refreshes_without_end_does_not_fill_the_memory_store() {
+    let store = MemoryStore::new().with_capacity(1002);
+    let first = open(&store, "alice").await;
+    let mut token = first.clone();
+    let mut middle = None;
+    for round in 0..3000 {
+        token = rotate(&store, &token).await;
+        if round == 2500 {
+            middle = Some(token.clone());
+        }
+    }
+    assert_eq!(store.revoke(&first).await.unwrap(), Revocation::NotFound);
+    assert!(is_live(&store, &token).await);
+    store.revoke(&middle.unwrap()).await.unwrap();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_client_that_refreshes_without_end_does_not_fill_the_database() {
+    let pool = memory_pool().await;
+    let store = SqliteStore::new(pool.clone()).await.unwrap();
+    let mut token = open(&store, "alice").await;
+    for _ in 0..1100 {
+        token = rotate(&store, &token).await;
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM tower_logout_tokens")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 1001);
+    assert!(is_live(&store, &token).await);
+}
+
+async fn memory_pool() -> sqlx::SqlitePool {
+    sqlx::sqlite::SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect("sqlite::memory:")
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_revocation_that_sqlite_does_not_commit_is_an_error() {
+    let pool = memory_pool().await;
+    let store = SqliteStore::new(pool.clone()).await.unwrap();
+    let token = open(&store, "alice").await;
+    // What the commit checks, and the statement does not.
+    let orders = "CREATE TABLE orders (session_id TEXT REFERENCES tower_logout_sessions (id) \
+                  DEFERRABLE INITIALLY DEFERRED)";
+    sqlx::query(orders).execute(&pool).await.unwrap();
+    sqlx::query("INSERT INTO orders SELECT id FROM tower_logout_sessions")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert!(store.revoke(&token).await.is_err());
+    assert!(is_live(&store, &token).await);
+    sqlx::query("DELETE FROM orders")
+        .execute(&pool)
+        .await
+        .unwrap();
+    store.revoke(&token).await.unwrap();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
 async fn no_token_is_in_the_sqlite_file_in_clear() {
     let (store, folder) = sqlite_file(MONTH).await;
     let first = open(&*store, "alice").await;

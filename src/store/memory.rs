@@ -1,6 +1,7 @@
 //! Sessions in the memory of this process.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use super::{
-    BoxError, DEFAULT_LIFETIME, Revocation, Rotation, Session, SessionId, SessionStore,
-    TOKEN_TAKEN, TokenStore, expiry,
+    BoxError, DEFAULT_LIFETIME, MAX_ROTATED, Revocation, Rotation, Session, SessionId,
+    SessionStore, TOKEN_TAKEN, TokenStore, expiry,
 };
 use crate::Token;
 
@@ -48,12 +49,16 @@ pub struct MemoryStore {
 struct State {
     tokens: HashMap<Key, SessionId>,
     sessions: HashMap<SessionId, Family>,
+    /// When to look at a session again: no later than it expires. A rotation and a revocation leave
+    /// their entry behind, which is cheaper than to find it.
+    due: BinaryHeap<Reverse<(SystemTime, SessionId)>>,
 }
 
 #[derive(Debug)]
 struct Family {
     session: Session,
     live: Key,
+    /// The oldest first.
     rotated: Vec<Key>,
 }
 
@@ -107,26 +112,51 @@ impl State {
         Some(family)
     }
 
-    fn drop_expired(&mut self) -> usize {
-        let now = SystemTime::now();
-        let expired: Vec<_> = self
-            .sessions
-            .values()
-            .filter(|family| family.session.expires_at <= now)
-            .map(|family| family.session.id.clone())
-            .collect();
-        for id in &expired {
-            self.end(id);
+    fn insert(&mut self, session: Session, live: Key) {
+        self.tokens.insert(live.clone(), session.id.clone());
+        // Of a client that logs in and out in a loop nothing may stay.
+        if self.due.len() >= 2 * self.sessions.len() + 64 {
+            self.due = self
+                .sessions
+                .values()
+                .map(|family| due(&family.session))
+                .collect();
         }
-        expired.len()
+        self.due.push(due(&session));
+        let family = Family {
+            session,
+            live,
+            rotated: Vec::new(),
+        };
+        self.sessions.insert(family.session.id.clone(), family);
     }
 
-    fn admit(&mut self, token: &Token, capacity: usize) -> Result<Key, BoxError> {
+    fn drop_expired(&mut self, now: SystemTime) -> usize {
+        let mut dropped = 0;
+        while let Some(Reverse((at, _))) = self.due.peek()
+            && *at <= now
+            && let Some(Reverse((_, id))) = self.due.pop()
+        {
+            match self.sessions.get(&id) {
+                Some(family) if family.session.expires_at > now => {
+                    self.due.push(due(&family.session));
+                }
+                Some(_) => {
+                    self.end(&id);
+                    dropped += 1;
+                }
+                None => {}
+            }
+        }
+        dropped
+    }
+
+    fn admit(&mut self, token: &Token, capacity: usize, now: SystemTime) -> Result<Key, BoxError> {
         if self.tokens.contains_key(token.expose()) {
             return Err(TOKEN_TAKEN.into());
         }
         if self.tokens.len() >= capacity {
-            self.drop_expired();
+            self.drop_expired(now);
             if self.tokens.len() >= capacity {
                 return Err(format!(
                     "the memory store holds its {capacity} tokens: give it a larger capacity, \
@@ -137,6 +167,10 @@ impl State {
         }
         Ok(Key(Arc::new(token.clone())))
     }
+}
+
+fn due(session: &Session) -> Reverse<(SystemTime, SessionId)> {
+    Reverse((session.expires_at, session.id.clone()))
 }
 
 impl Default for MemoryStore {
@@ -206,22 +240,11 @@ impl TokenStore for MemoryStore {
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
-        let session = Session {
-            id: SessionId::generate()?,
-            subject: subject.to_owned(),
-            expires_at: expiry(SystemTime::now(), self.lifetime),
-        };
+        let now = SystemTime::now();
+        let session = Session::new(SessionId::generate()?, subject, expiry(now, self.lifetime));
         let mut state = self.state();
-        let live = state.admit(token, self.capacity)?;
-        state.tokens.insert(live.clone(), session.id.clone());
-        state.sessions.insert(
-            session.id.clone(),
-            Family {
-                session: session.clone(),
-                live,
-                rotated: Vec::new(),
-            },
-        );
+        let live = state.admit(token, self.capacity, now)?;
+        state.insert(session.clone(), live);
         Ok(session)
     }
 
@@ -240,15 +263,21 @@ impl SessionStore for MemoryStore {
             state.end(&id);
             return Ok(Rotation::Reused(id));
         }
-        let next = state.admit(next, self.capacity)?;
-        state.tokens.insert(next.clone(), id.clone());
+        let next = state.admit(next, self.capacity, now)?;
         let Some(family) = state.sessions.get_mut(&id) else {
             return Ok(Rotation::NotFound);
         };
-        let rotated = std::mem::replace(&mut family.live, next);
-        family.rotated.push(rotated);
         family.session.expires_at = expiry(now, self.lifetime);
-        Ok(Rotation::Rotated(family.session.clone()))
+        let rotated = std::mem::replace(&mut family.live, next.clone());
+        family.rotated.push(rotated);
+        let forgotten =
+            (family.rotated.len() > usize::from(MAX_ROTATED)).then(|| family.rotated.remove(0));
+        let session = family.session.clone();
+        if let Some(forgotten) = forgotten {
+            state.tokens.remove(&forgotten);
+        }
+        state.tokens.insert(next, id);
+        Ok(Rotation::Rotated(session))
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
@@ -274,6 +303,46 @@ impl SessionStore for MemoryStore {
     }
 
     async fn drop_expired(&self) -> Result<u64, BoxError> {
-        Ok(self.state().drop_expired() as u64)
+        Ok(self.state().drop_expired(SystemTime::now()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn now<T>(future: impl Future<Output = Result<T, BoxError>>) -> T {
+        future.now_or_never().unwrap().unwrap()
+    }
+
+    #[test]
+    fn of_sessions_that_come_and_go_nothing_stays() {
+        let store = MemoryStore::new();
+        for _ in 0..1000 {
+            let token = Token::generate().unwrap();
+            now(store.open("alice", &token));
+            now(store.revoke(&token));
+        }
+        let state = store.state();
+        assert!(state.tokens.is_empty() && state.sessions.is_empty());
+        assert!(state.due.len() <= 65, "{}", state.due.len());
+    }
+
+    #[test]
+    fn a_session_that_is_rotated_is_dropped_when_it_expires_and_not_before() {
+        let store = MemoryStore::new().with_lifetime(Duration::from_secs(60));
+        let (first, second) = (Token::generate().unwrap(), Token::generate().unwrap());
+        let opened = now(store.open("alice", &first));
+        std::thread::sleep(Duration::from_millis(2));
+        let Rotation::Rotated(rotated) = now(store.rotate(&first, &second)) else {
+            panic!("it was alive");
+        };
+        assert!(rotated.expires_at > opened.expires_at);
+        let mut state = store.state();
+        assert_eq!(state.drop_expired(opened.expires_at), 0);
+        assert_eq!(state.drop_expired(rotated.expires_at), 1);
+        assert!(state.tokens.is_empty() && state.sessions.is_empty());
     }
 }

@@ -92,6 +92,7 @@ impl<T: TokenStore + ?Sized> TokenStore for Box<T> {
 
 /// What [`TokenStore::revoke`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Revocation {
     /// The token was not alive.
     NotFound,
@@ -159,18 +160,23 @@ impl FromIterator<SessionId> for Sessions {
     }
 }
 
-impl Extend<SessionId> for Sessions {
-    fn extend<I: IntoIterator<Item = SessionId>>(&mut self, ids: I) {
-        self.0.extend(ids);
+impl Sessions {
+    pub(crate) fn append(&mut self, other: Self) {
+        // Nearly always there is one token, and its list is taken as it is.
+        if self.0.is_empty() {
+            *self = other;
+        } else {
+            self.0.extend(other.0);
+        }
     }
 }
 
-impl IntoIterator for Sessions {
-    type Item = SessionId;
-    type IntoIter = smallvec::IntoIter<[SessionId; 1]>;
+impl<'s> IntoIterator for &'s Sessions {
+    type Item = &'s SessionId;
+    type IntoIter = std::slice::Iter<'s, SessionId>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.iter()
     }
 }
 
@@ -228,8 +234,8 @@ where
 ///
 /// # Contract
 ///
-/// A session has one live token and a family of rotated ones. It lives for the store's lifetime
-/// after it was opened or last rotated. [`rotate`](Self::rotate) is atomic against
+/// A session has one live token and a family of rotated ones, of which a store remembers the last
+/// thousand at least. It lives for the store's lifetime after it was opened or last rotated. [`rotate`](Self::rotate) is atomic against
 /// [`revoke`](TokenStore::revoke): after a revoke has returned, no rotation of that family
 /// succeeds, and none that succeeded earlier leaves a live token.
 #[async_trait]
@@ -277,6 +283,7 @@ pub trait SessionStore: TokenStore {
 
 /// A session that is alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -284,6 +291,17 @@ pub struct Session {
     pub subject: String,
     /// When it ends unless it is rotated before.
     pub expires_at: SystemTime,
+}
+
+impl Session {
+    /// A session, as a store of your own returns it.
+    pub fn new(id: SessionId, subject: impl Into<String>, expires_at: SystemTime) -> Self {
+        Self {
+            id,
+            subject: subject.into(),
+            expires_at,
+        }
+    }
 }
 
 /// What [`SessionStore::rotate`] found.
@@ -308,6 +326,11 @@ fn expiry(now: SystemTime, lifetime: std::time::Duration) -> SystemTime {
 /// How long a session lives unless the store is told otherwise: 30 days.
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
+/// How many rotated tokens of a session are remembered. Without a bound, a client that refreshes in
+/// a loop fills the store.
+#[cfg(any(feature = "memory", feature = "sqlite"))]
+const MAX_ROTATED: u16 = 1000;
 
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 const TOKEN_TAKEN: &str = "the token is known already: open and rotate need one of their own, \

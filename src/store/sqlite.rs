@@ -9,8 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{SqlSafeStr, SqliteConnection, SqlitePool};
 
 use super::{
-    BoxError, DEFAULT_LIFETIME, Revocation, Rotation, Session, SessionId, SessionStore,
-    TOKEN_TAKEN, TokenStore, expiry,
+    BoxError, DEFAULT_LIFETIME, MAX_ROTATED, Revocation, Rotation, Session, SessionId,
+    SessionStore, TOKEN_TAKEN, TokenStore, expiry,
 };
 use crate::Token;
 
@@ -126,16 +126,17 @@ impl SqliteStore {
 #[async_trait]
 impl TokenStore for SqliteStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        // One statement: a rotation in flight either is undone by the cascade or finds no row.
-        let ended: Option<(String, i64)> = sqlx::query_as(
+        // One statement: a rotation in flight either is undone by the cascade or finds no row. It is
+        // read to its end, for SQLite commits when it is done, not when it returns its row.
+        let ended: Vec<(String, i64)> = sqlx::query_as(
             "DELETE FROM tower_logout_sessions \
              WHERE id = (SELECT session_id FROM tower_logout_tokens WHERE digest = ?) \
              RETURNING id, expires_at",
         )
         .bind(digest(token))
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(match ended {
+        Ok(match ended.into_iter().next() {
             Some((id, expires_at)) if expires_at > millis(SystemTime::now()) => {
                 Revocation::Sessions(SessionId::new(id).into())
             }
@@ -159,7 +160,7 @@ impl SessionStore for SqliteStore {
             .bind(millis(session.expires_at))
             .execute(&mut *transaction)
             .await?;
-        insert_token(&mut transaction, token, session.id.as_str()).await?;
+        insert_token(&mut transaction, token, session.id.as_str(), 0).await?;
         transaction.commit().await?;
         Ok(session)
     }
@@ -168,8 +169,9 @@ impl SessionStore for SqliteStore {
         let now = SystemTime::now();
         // The write lock from the start: what is read here is true until the commit.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let known: Option<(String, String, bool)> = sqlx::query_as(
-            "SELECT session.id, session.subject, token.rotated \
+        let known: Option<(String, String, i64, bool)> = sqlx::query_as(
+            "SELECT session.id, session.subject, session.generation, \
+                    token.generation = session.generation \
              FROM tower_logout_tokens AS token \
              JOIN tower_logout_sessions AS session ON session.id = token.session_id \
              WHERE token.digest = ? AND session.expires_at > ?",
@@ -178,10 +180,10 @@ impl SessionStore for SqliteStore {
         .bind(millis(now))
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some((id, subject, rotated)) = known else {
+        let Some((id, subject, generation, is_live)) = known else {
             return Ok(Rotation::NotFound);
         };
-        if rotated {
+        if !is_live {
             sqlx::query("DELETE FROM tower_logout_sessions WHERE id = ?")
                 .bind(&id)
                 .execute(&mut *transaction)
@@ -189,17 +191,20 @@ impl SessionStore for SqliteStore {
             transaction.commit().await?;
             return Ok(Rotation::Reused(SessionId::new(id)));
         }
+        let generation = generation + 1;
         let expires_at = millis(expiry(now, self.lifetime));
-        sqlx::query("UPDATE tower_logout_tokens SET rotated = 1 WHERE digest = ?")
-            .bind(digest(presented))
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query("UPDATE tower_logout_sessions SET expires_at = ? WHERE id = ?")
+        sqlx::query("UPDATE tower_logout_sessions SET generation = ?, expires_at = ? WHERE id = ?")
+            .bind(generation)
             .bind(expires_at)
             .bind(&id)
             .execute(&mut *transaction)
             .await?;
-        insert_token(&mut transaction, next, &id).await?;
+        insert_token(&mut transaction, next, &id, generation).await?;
+        sqlx::query("DELETE FROM tower_logout_tokens WHERE session_id = ? AND generation < ?")
+            .bind(&id)
+            .bind(generation - i64::from(MAX_ROTATED))
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(Rotation::Rotated(session(id, subject, expires_at)))
     }
@@ -209,7 +214,8 @@ impl SessionStore for SqliteStore {
             "SELECT session.id, session.subject, session.expires_at \
              FROM tower_logout_tokens AS token \
              JOIN tower_logout_sessions AS session ON session.id = token.session_id \
-             WHERE token.digest = ? AND token.rotated = 0 AND session.expires_at > ?",
+             WHERE token.digest = ? AND token.generation = session.generation \
+               AND session.expires_at > ?",
         )
         .bind(digest(token))
         .bind(millis(SystemTime::now()))
@@ -243,16 +249,20 @@ async fn insert_token(
     connection: &mut SqliteConnection,
     token: &Token,
     session_id: &str,
+    generation: i64,
 ) -> Result<(), BoxError> {
-    sqlx::query("INSERT INTO tower_logout_tokens (digest, session_id) VALUES (?, ?)")
-        .bind(digest(token))
-        .bind(session_id)
-        .execute(connection)
-        .await
-        .map_err(|error| match error.as_database_error() {
-            Some(database) if database.is_unique_violation() => TOKEN_TAKEN.into(),
-            _ => BoxError::from(error),
-        })?;
+    sqlx::query(
+        "INSERT INTO tower_logout_tokens (digest, session_id, generation) VALUES (?, ?, ?)",
+    )
+    .bind(digest(token))
+    .bind(session_id)
+    .bind(generation)
+    .execute(connection)
+    .await
+    .map_err(|error| match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => TOKEN_TAKEN.into(),
+        _ => BoxError::from(error),
+    })?;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 CREATE TABLE tower_logout_sessions (
     id         TEXT    NOT NULL PRIMARY KEY,
     subject    TEXT    NOT NULL,
-    expires_at INTEGER NOT NULL -- milliseconds since 1970
+    generation INTEGER NOT NULL DEFAULT 0, -- that of the live token
+    expires_at INTEGER NOT NULL            -- milliseconds since 1970
 ) WITHOUT ROWID;
 
 CREATE INDEX tower_logout_sessions_expires_at ON tower_logout_sessions (expires_at);
@@ -9,7 +10,7 @@ CREATE INDEX tower_logout_sessions_expires_at ON tower_logout_sessions (expires_
 CREATE TABLE tower_logout_tokens (
     digest     BLOB    NOT NULL PRIMARY KEY, -- SHA-256
     session_id TEXT    NOT NULL REFERENCES tower_logout_sessions (id) ON DELETE CASCADE,
-    rotated    INTEGER NOT NULL DEFAULT 0
+    generation INTEGER NOT NULL              -- rotated away if below that of its session
 ) WITHOUT ROWID;
 
-CREATE INDEX tower_logout_tokens_session_id ON tower_logout_tokens (session_id);
+CREATE UNIQUE INDEX tower_logout_tokens_session_id ON tower_logout_tokens (session_id, generation);
