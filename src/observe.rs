@@ -33,9 +33,7 @@ impl Observer {
     /// For a revocation that ended after its logout had been answered. Its event was the deadline's.
     #[cfg(feature = "tokio")]
     pub(crate) fn report_late(&self, outcome: &Outcome) {
-        if let Outcome::Revoked(_) = outcome {
-            self.call_hook(outcome);
-        }
+        self.call_hook(outcome);
     }
 
     fn call_hook(&self, outcome: &Outcome) {
@@ -53,7 +51,7 @@ fn event(outcome: &Outcome, started: Instant) {
     let status = outcome.status().as_u16();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, status, took = ?started.elapsed(), error = %failure, "logout");
+            tracing::error!(outcome = name, status, took = ?started.elapsed(), sessions = ?outcome.sessions(), error = %failure, "logout");
         }
         Outcome::Refused(refusal) => {
             tracing::warn!(outcome = name, status, took = ?started.elapsed(), reason = %refusal, "logout");

@@ -1,12 +1,15 @@
 //! What became of a logout: for the operator, never for the client.
 
+use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use http::StatusCode;
 
 use crate::Token;
-use crate::store::{BoxError, Sessions};
+use crate::store::Sessions;
+
+/// Bounds what a request can make an error write to a log.
+const MAX_DETAIL_LEN: usize = 1024;
 
 /// What became of a logout.
 ///
@@ -53,11 +56,13 @@ impl Outcome {
     }
 
     /// The sessions that were ended, as far as the store names them. Each is named once, however
-    /// many logouts present one of its tokens.
+    /// many logouts present one of its tokens. A [`Failed`](Self::Failed) logout may name some too:
+    /// it presented several tokens, and the store failed at another one.
     pub fn sessions(&self) -> &[crate::SessionId] {
         match self {
             Self::Revoked(sessions) => sessions,
-            _ => &[],
+            Self::Failed(failure) => &failure.0.ended,
+            Self::AlreadyEnded | Self::NoCredential | Self::Refused(_) => &[],
         }
     }
 }
@@ -83,12 +88,19 @@ impl fmt::Display for Refusal {
 
 /// Why it is not known whether the tokens still work.
 ///
-/// `Display` gives the store's own error for the operator. The tokens of the request are cut out of
-/// it, should the store have put one in.
+/// `Display` gives the store's own error for the operator, cut after 1,024 bytes. The tokens of the
+/// request are cut out of it, should the store have put one in, as it is or as `Debug` escapes it.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct Failure(
+    // Boxed, lest every outcome is as large as the rarest.
+    Box<Cause>,
+);
+
+#[derive(Clone, Debug)]
+struct Cause {
     kind: FailureKind,
-    detail: Option<Arc<str>>,
+    detail: Option<String>,
+    ended: Sessions,
 }
 
 /// The category of a [`Failure`].
@@ -106,44 +118,78 @@ pub enum FailureKind {
 impl Failure {
     /// The category.
     pub fn kind(&self) -> FailureKind {
-        self.kind
+        self.0.kind
     }
 
     pub(crate) fn panic() -> Self {
-        Self {
-            kind: FailureKind::Panic,
-            detail: None,
-        }
+        Self::new(FailureKind::Panic, None)
     }
 
     #[cfg(feature = "tokio")]
     pub(crate) fn deadline() -> Self {
-        Self {
-            kind: FailureKind::Deadline,
-            detail: None,
-        }
+        Self::new(FailureKind::Deadline, None)
     }
 
-    pub(crate) fn store(error: &BoxError, tokens: &[Token]) -> Self {
+    pub(crate) fn store(error: &dyn Error, tokens: &[Token]) -> Self {
         let mut detail = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
             detail = format!("{detail}: {error}");
             source = error.source();
         }
-        for token in tokens {
-            detail = detail.replace(token.expose(), &token.to_string());
+        Self::new(FailureKind::Store, Some(redact(&detail, tokens)))
+    }
+
+    fn new(kind: FailureKind, detail: Option<String>) -> Self {
+        Self(Box::new(Cause {
+            kind,
+            detail,
+            ended: Sessions::default(),
+        }))
+    }
+
+    /// With the sessions that were ended all the same.
+    pub(crate) fn after(mut self, ended: Sessions) -> Self {
+        self.0.ended = ended;
+        self
+    }
+}
+
+/// In one pass and the longest first: what the client chose as one token must not uncover a part of
+/// another, and no replacement is searched again.
+fn redact(detail: &str, tokens: &[Token]) -> String {
+    let mut secrets: Vec<_> = tokens
+        .iter()
+        .flat_map(|token| {
+            let escaped = token.expose().escape_debug().to_string();
+            [token.clone(), Token::new(escaped)]
+        })
+        .collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+    let mut redacted = String::new();
+    let mut rest = detail;
+    while let Some(next) = rest.chars().next() {
+        if redacted.len() > MAX_DETAIL_LEN {
+            redacted.push('…');
+            break;
         }
-        Self {
-            kind: FailureKind::Store,
-            detail: Some(detail.into()),
+        let secret = secrets
+            .iter()
+            .find_map(|secret| rest.strip_prefix(secret.expose()));
+        if let Some(after) = secret {
+            redacted.push_str("[redacted]");
+            rest = after;
+        } else {
+            redacted.push(next);
+            rest = &rest[next.len_utf8()..];
         }
     }
+    redacted
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, &self.detail) {
+        match (self.0.kind, &self.0.detail) {
             (FailureKind::Store, Some(detail)) => write!(f, "the store failed: {detail}"),
             (FailureKind::Store, None) => f.write_str("the store failed"),
             (FailureKind::Panic, _) => f.write_str("the store panicked"),
@@ -152,4 +198,41 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redacted(detail: &str, tokens: &[&str]) -> String {
+        let tokens: Vec<_> = tokens.iter().map(|&token| Token::new(token)).collect();
+        redact(detail, &tokens)
+    }
+
+    #[test]
+    fn a_token_is_cut_out_as_it_is_and_as_debug_escapes_it() {
+        let detail = format!(r#"no row for a"b, {:?}"#, r#"a"b"#);
+        assert_eq!(
+            redacted(&detail, &[r#"a"b"#]),
+            r#"no row for [redacted], "[redacted]""#
+        );
+    }
+
+    #[test]
+    fn a_token_that_begins_another_uncovers_nothing_of_it() {
+        for tokens in [["abc", "abcdef"], ["abcdef", "abc"]] {
+            assert_eq!(redacted("no abcdef", &tokens), "no [redacted]");
+        }
+        assert_eq!(
+            redacted("no abc", &["abc", "redacted", "e"]),
+            "no [redacted]"
+        );
+    }
+
+    #[test]
+    fn short_tokens_do_not_blow_up_the_log() {
+        let detail = "e".repeat(1_000_000);
+        assert!(redacted(&detail, &["e"]).len() < 1100);
+        assert!(redacted(&detail, &[]).len() < 1100);
+    }
+}

@@ -1,7 +1,7 @@
 //! The operation of a logout: it ends what was presented, whatever becomes of the request.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 #[cfg(feature = "tokio")]
@@ -30,19 +30,18 @@ pub(crate) async fn revoke_all<T: TokenStore>(store: &T, presented: &Credentials
             Ok(Ok(Revocation::Revoked)) => any_ended = true,
             Ok(Ok(Revocation::Sessions(sessions))) => {
                 any_ended = true;
-                // Nearly always there is one token, and its list is taken as it is.
-                if ended.is_empty() {
-                    ended = sessions;
-                } else {
-                    ended.extend(sessions);
-                }
+                ended.append(sessions);
             }
-            Ok(Err(error)) => failure = Some(Failure::store(&error, &presented.tokens)),
+            Ok(Err(error)) => {
+                // It is the store's code that puts the error into words.
+                let words = AssertUnwindSafe(move || Failure::store(&*error, &presented.tokens));
+                failure = Some(catch_unwind(words).unwrap_or_else(|_panic| Failure::panic()));
+            }
             Err(_panic) => failure = Some(Failure::panic()),
         }
     }
     match failure {
-        Some(failure) => Outcome::Failed(failure),
+        Some(failure) => Outcome::Failed(failure.after(ended)),
         None if any_ended => Outcome::Revoked(ended),
         None => Outcome::AlreadyEnded,
     }
@@ -56,11 +55,59 @@ pub(crate) struct Background {
     pub(crate) tracker: tokio_util::task::TaskTracker,
 }
 
+/// The tokio runtime of a logout, if there is one.
 #[cfg(feature = "tokio")]
 struct Runtime {
-    handle: tokio::runtime::Handle,
+    /// That of the call, else of the first poll that has one.
+    handle: Option<tokio::runtime::Handle>,
     background: Background,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+#[cfg(feature = "tokio")]
+impl Runtime {
+    fn new(background: &Background) -> Self {
+        Self {
+            handle: tokio::runtime::Handle::try_current().ok(),
+            background: background.clone(),
+            timer: None,
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::current(),
+        }
+    }
+
+    fn handle(&mut self) -> Option<&tokio::runtime::Handle> {
+        if self.handle.is_none() {
+            self.handle = tokio::runtime::Handle::try_current().ok();
+        }
+        self.handle.as_ref()
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.is_none() {
+            let deadline = self.background.deadline;
+            let Some(handle) = self.handle() else {
+                return Poll::Pending;
+            };
+            let _context = handle.enter();
+            self.timer = Some(Box::pin(tokio::time::sleep(deadline)));
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(feature = "tracing")]
+        let task = tracing::Instrument::instrument(task, self.span.clone());
+        let tracker = self.background.tracker.clone();
+        if let Some(handle) = self.handle() {
+            tracker.spawn_on(task, handle);
+        }
+    }
 }
 
 /// Drives an operation to its outcome, and reports it once.
@@ -71,7 +118,7 @@ pub(crate) struct Revoking {
     operation: Option<Operation>,
     observer: Observer,
     #[cfg(feature = "tokio")]
-    runtime: Option<Runtime>,
+    runtime: Runtime,
 }
 
 impl Revoking {
@@ -84,29 +131,8 @@ impl Revoking {
             operation: Some(operation),
             observer,
             #[cfg(feature = "tokio")]
-            runtime: tokio::runtime::Handle::try_current()
-                .ok()
-                .map(|handle| Runtime {
-                    handle,
-                    background: background.clone(),
-                    timer: None,
-                }),
+            runtime: Runtime::new(background),
         }
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Runtime {
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| {
-            let _context = self.handle.enter();
-            Box::pin(tokio::time::sleep(self.background.deadline))
-        });
-        timer.as_mut().poll(cx)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.background.tracker.spawn_on(task, &self.handle);
     }
 }
 
@@ -115,23 +141,24 @@ impl Future for Revoking {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
-        let Some(operation) = &mut this.operation else {
+        // Taken out while it runs: should it panic, nobody polls it again.
+        let Some(mut operation) = this.operation.take() else {
             return Poll::Pending;
         };
         if let Poll::Ready(outcome) = operation.as_mut().poll(cx) {
-            this.operation = None;
             this.observer.report(&outcome);
             return Poll::Ready(outcome);
         }
+        this.operation = Some(operation);
         #[cfg(feature = "tokio")]
-        if let Some(runtime) = &mut this.runtime
-            && runtime.poll_deadline(cx).is_ready()
+        if this.runtime.poll_deadline(cx).is_ready()
             && let Some(operation) = this.operation.take()
         {
             let outcome = Outcome::Failed(Failure::deadline());
             this.observer.report(&outcome);
             let observer = this.observer.clone();
-            runtime.spawn(async move { observer.report_late(&operation.await) });
+            this.runtime
+                .spawn(async move { observer.report_late(&operation.await) });
             return Poll::Ready(outcome);
         }
         Poll::Pending
@@ -141,9 +168,10 @@ impl Future for Revoking {
 #[cfg(feature = "tokio")]
 impl Drop for Revoking {
     fn drop(&mut self) {
-        if let (Some(operation), Some(runtime)) = (self.operation.take(), &self.runtime) {
+        if let Some(operation) = self.operation.take() {
             let observer = self.observer.clone();
-            runtime.spawn(async move { observer.report(&operation.await) });
+            self.runtime
+                .spawn(async move { observer.report(&operation.await) });
         }
     }
 }

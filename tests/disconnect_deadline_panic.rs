@@ -190,20 +190,50 @@ async fn a_store_that_panics_is_a_500() {
     }
 }
 
+/// An error that cannot be put into words.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("in Display")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[tokio::test]
+async fn a_store_whose_error_panics_is_a_500() {
+    let store = store_fn(|_| async { Err(Unspeakable.into()) });
+    through_default(store, logout_with(&Token::new("t")))
+        .await
+        .assert_is_failed_and_keeps_cookies();
+}
+
 #[test]
-fn on_another_executor_a_logout_works_without_deadline_and_detachment() {
-    let store = store_fn(|_| async {
-        futures::pending!();
-        Ok(Revocation::Revoked)
+fn a_call_from_outside_of_the_runtime_has_a_deadline_and_detaches_all_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let memory = MemoryStore::new();
+    let gated = GatedStore::new(memory.clone());
+    let layer = LogoutLayer::new(gated.clone());
+    let mut service = layer.layer(inner());
+    let tokens = runtime.block_on(async { [open(&memory, "a").await, open(&memory, "b").await] });
+
+    let polled = tower::Service::call(&mut service, logout_with(&tokens[0]));
+    let response = runtime.block_on(polled).unwrap();
+    assert_eq!(response.status(), 500);
+
+    let dropped = tower::Service::call(&mut service, logout_with(&tokens[1]));
+    runtime.block_on(async {
+        drop(dropped);
+        gated.open();
+        gated.open();
+        layer.drain().await;
+        assert!(!is_live(&memory, &tokens[0]).await);
+        assert!(!is_live(&memory, &tokens[1]).await);
     });
-    let answer = {
-        let mut future = Box::pin(through_default(store, logout_with(&Token::new("t"))));
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(future.as_mut().poll(&mut context).is_pending());
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(answer) => answer,
-            std::task::Poll::Pending => panic!("still pending"),
-        }
-    };
-    answer.assert_is_logged_out();
 }

@@ -168,6 +168,66 @@ async fn a_revocation_that_outlives_its_deadline_is_a_failure_and_then_names_its
     assert_eq!(seen.log.lines().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_fails_after_its_deadline_is_told_to_the_hook() {
+    let store = store_fn(|_| async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        Err("down".into())
+    });
+    let (seen, layer) = watch(store, logout_with(&Token::new("t"))).await;
+    layer.drain().await;
+    let hooked = seen.hooked.lock().unwrap();
+    assert_eq!(hooked.len(), 2);
+    assert!(hooked[0].0.contains("Deadline"), "{hooked:?}");
+    assert!(hooked[1].0.contains("down"), "{hooked:?}");
+}
+
+#[tokio::test]
+async fn a_logout_that_fails_at_one_token_names_what_it_ended_by_the_others() {
+    let (memory, token) = store_with_session().await;
+    let id = memory.find(&token).await.unwrap().unwrap().id;
+    let store = store_fn(move |token: Token| {
+        let memory = memory.clone();
+        async move {
+            match token.expose() {
+                "bad" => Err("down".into()),
+                _ => memory.revoke(&token).await,
+            }
+        }
+    });
+    let request = logout()
+        .header("cookie", format!("refreshToken={}", token.expose()))
+        .header("cookie", "refreshToken=bad")
+        .body(Full::default())
+        .unwrap();
+    let (seen, _) = watch(store, request).await;
+    let outcome = seen.answer.outcome.as_ref().unwrap();
+    assert_eq!((outcome.name(), outcome.sessions()), ("failed", &[id][..]));
+    assert_eq!(seen.hooked.lock().unwrap()[0].1, 1);
+}
+
+#[tokio::test]
+async fn the_event_of_a_detached_revocation_is_in_the_span_of_its_request() {
+    let (memory, token) = store_with_session().await;
+    let layer = LogoutLayer::new(memory);
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut service = layer.layer(inner());
+    let future = tracing::info_span!("request", id = 7)
+        .in_scope(|| tower::Service::call(&mut service, logout_with(&token)));
+    drop(future);
+    layer.drain().await;
+    assert!(
+        log.lines()[0].contains("request{id=7}"),
+        "{:?}",
+        log.lines()
+    );
+}
+
 #[tokio::test]
 async fn a_hook_that_panics_changes_nothing() {
     let (store, token) = store_with_session().await;
