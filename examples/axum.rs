@@ -33,6 +33,7 @@ use tower_logout::{
 };
 
 const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
     let store = SqliteStore::connect(&database).await?;
-    store.drop_expired().await?;
+    tokio::spawn(drop_expired(store.clone()));
 
     // Over https, add `.secure(true)` to both cookies.
     let cookies = AuthCookies::default();
@@ -70,8 +71,18 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .with_graceful_shutdown(shutdown())
         .await?;
     // Revocations whose client hung up are still on their way.
-    logout.drain().await;
+    tokio::time::timeout(DRAIN_TIMEOUT, logout.drain()).await?;
     Ok(())
+}
+
+async fn drop_expired(store: SqliteStore) {
+    let mut hourly = tokio::time::interval(Duration::from_hours(1));
+    loop {
+        hourly.tick().await;
+        if let Err(error) = store.drop_expired().await {
+            eprintln!("cannot drop expired sessions: {error}");
+        }
+    }
 }
 
 struct App {
@@ -109,7 +120,12 @@ async fn refresh(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response
     let next = Token::generate()?;
     match app.store.rotate(&presented, &next).await? {
         Rotation::Rotated(session) => app.logged_in(jar, &session, &next),
-        Rotation::Reused(_) | Rotation::NotFound => Ok(unauthorized("The session has ended")),
+        Rotation::Reused(_) | Rotation::NotFound => {
+            let jar = jar
+                .remove(app.cookies.access(""))
+                .remove(app.cookies.refresh(""));
+            Ok((jar, unauthorized("The session has ended")).into_response())
+        }
     }
 }
 

@@ -59,6 +59,7 @@ impl<T: TokenStore> LogoutLayer<T> {
         LogoutLayerBuilder {
             store,
             path: DEFAULT_PATH.into(),
+            public_path: None,
             cookies: AuthCookies::default(),
             csrf: Csrf {
                 require_json: true,
@@ -147,6 +148,7 @@ impl<S, T> Layer<S> for LogoutLayer<T> {
 pub struct LogoutLayerBuilder<T> {
     store: T,
     path: String,
+    public_path: Option<String>,
     cookies: AuthCookies,
     csrf: Csrf,
     reply: Reply,
@@ -178,6 +180,33 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// ```
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// The path of the logout as browsers see it, where it is another one than the layer does: behind
+    /// a proxy that strips a prefix, or inside of Axum's `nest`. The refresh cookie's `Path` has to
+    /// cover it. The [`path`](Self::path) by default.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use cookie::Cookie;
+    /// use tower_logout::AuthCookies;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let cookies = AuthCookies::builder()
+    ///     .refresh(Cookie::build("refreshToken").path("/auth").http_only(true))
+    ///     .build()?;
+    /// let layer = LogoutLayer::builder(store)
+    ///     .path("/logout")
+    ///     .public_path("/auth/logout")
+    ///     .cookies(&cookies)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn public_path(mut self, path: impl Into<String>) -> Self {
+        self.public_path = Some(path.into());
         self
     }
 
@@ -247,7 +276,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// Answers in a language of your own, instead of the contract's JSON.
     ///
     /// The layer adds `Cache-Control: no-store`, `Content-Length` and the removal cookies. An answer
-    /// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens.
+    /// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens. A
+    /// panic in it is the server's to catch, as one of a handler is; the session is ended by then.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -295,8 +325,9 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///
     /// It runs before the answer is sent, so it should be quick; a panic in it changes nothing. Each
     /// ended session is named in one call alone. A revocation that outlives its client is reported
-    /// when it ends; one that outlives its deadline is reported as [`Outcome::Failed`] when the
-    /// deadline passes, and as [`Outcome::Revoked`] if it ends a session later.
+    /// when it ends; one that outlives its deadline is reported twice, as [`Outcome::Failed`] with
+    /// [`FailureKind::Deadline`](crate::FailureKind::Deadline) when the deadline passes, and as what
+    /// it came to when it ends.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -342,10 +373,15 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # Errors
     ///
     /// [`ConfigError::InvalidPath`] for a path that no request can have, and
-    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover it.
+    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover the
+    /// public path.
     pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {
         let route = Route::new(&self.path)?;
-        self.cookies.reach(route.path())?;
+        let public = match &self.public_path {
+            Some(path) => Route::new(path)?,
+            None => route.clone(),
+        };
+        self.cookies.reach(public.path())?;
         Ok(self.assemble(route))
     }
 

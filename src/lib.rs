@@ -58,8 +58,8 @@
 //! The layer decides by the raw path, so it has to be where the request still has it and where no
 //! route has taken it. In Axum: the last `.layer(…)` of the outermost router, or around the router
 //! altogether. A `route_layer`, and a layer inside `nest`, do not see a path that is not routed; there
-//! use [`LogoutLayer::endpoint`]. Put CORS outside, and limits such as `ConcurrencyLimit` inside only
-//! if a logout may hold a permit until its service is dropped.
+//! use [`LogoutLayer::endpoint`]. Put CORS outside, and `ConcurrencyLimit` too: one inside gives a
+//! logout a permit that it holds until its service is dropped.
 //!
 //! # What a logout has to prove
 //!

@@ -91,6 +91,21 @@ impl<S, T> Logout<S, T> {
     pub(crate) fn new(inner: S, config: Arc<Config<T>>) -> Self {
         Self { inner, config }
     }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed in its place.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, without the layer.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S: Clone, T> Clone for Logout<S, T> {

@@ -1,12 +1,17 @@
 //! Where the layer sees a logout in an Axum router, and where it does not: the README's table.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use cookie::Cookie;
 use http::{Method, Request, StatusCode};
-use tower::{Layer, ServiceBuilder};
+use tokio::sync::Semaphore;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::cors::CorsLayer;
-use tower_logout::{LogoutLayer, MemoryStore, Token};
+use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, Token};
 
 use crate::support::*;
 
@@ -96,6 +101,56 @@ async fn inside_a_nested_router_it_sees_the_stripped_path_of_a_route() {
         status(Router::new().nest("/auth", inner)).await,
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn inside_a_nest_the_public_path_is_the_one_that_the_cookie_has_to_reach() {
+    let (store, token) = store_with_session().await;
+    let cookies = |path: &'static str| {
+        AuthCookies::builder()
+            .refresh(Cookie::build("refreshToken").path(path))
+            .build()
+            .unwrap()
+    };
+    let build = |cookies: &AuthCookies| {
+        LogoutLayer::builder(store.clone())
+            .path("/logout")
+            .public_path("/auth/logout")
+            .cookies(cookies)
+            .build()
+    };
+    assert!(matches!(
+        build(&cookies("/logout")),
+        Err(ConfigError::RefreshCookieNotSent { .. })
+    ));
+    let layer = build(&cookies("/auth")).unwrap();
+    let inner = Router::new()
+        .route("/logout", get(|| async { "page" }))
+        .layer(layer);
+    let request = logout_with(&token).map(|_| Body::empty());
+    let answer = send(Router::new().nest("/auth", inner), request).await;
+    assert!(answer.set_cookies()[1].contains("Path=/auth;"));
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn inside_of_a_concurrency_limit_a_logout_holds_no_permit() {
+    let (store, token) = store_with_session().await;
+    let permits = Arc::new(Semaphore::new(1));
+    let limit = || GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&permits));
+    let layer = LogoutLayer::new(store);
+
+    let mut limit_outside = limit().layer(layer.layer(inner()));
+    let service = limit_outside.ready().await.unwrap();
+    service.call(logout_with(&token)).await.unwrap();
+    assert_eq!(permits.available_permits(), 1);
+
+    let mut limit_inside = layer.layer(limit().layer(inner()));
+    let service = limit_inside.ready().await.unwrap();
+    service.call(logout_with(&token)).await.unwrap();
+    assert_eq!(permits.available_permits(), 0, "until it is dropped");
+    drop(limit_inside);
+    assert_eq!(permits.available_permits(), 1);
 }
 
 #[tokio::test]

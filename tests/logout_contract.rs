@@ -219,6 +219,23 @@ async fn a_reply_of_ones_own_gets_the_headers_that_every_answer_has() {
 }
 
 #[tokio::test]
+async fn a_reply_without_content_has_no_content_length() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store)
+        .reply(|_| {
+            let mut response = Response::new("");
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        })
+        .build()
+        .unwrap();
+    let answer = through(&layer, logout_with(&token)).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert!(!answer.headers.contains_key("content-length"));
+    assert_eq!(answer.set_cookies().len(), 2);
+}
+
+#[tokio::test]
 async fn the_endpoint_answers_post_on_any_path_and_405_to_other_methods() {
     let (store, token) = store_with_session().await;
     let endpoint = LogoutLayer::new(store.clone()).endpoint();

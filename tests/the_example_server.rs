@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::support::find_program;
@@ -45,6 +47,16 @@ impl Curl {
         let body = r#"{"username":"alice","password":"wonderland"}"#;
         let answer = self.post("/auth/login", &["-c", "jar", "-d", body]).await;
         assert_eq!(answer, (200, r#"{"username":"alice"}"#.into()));
+    }
+
+    /// The value of a cookie in the jar.
+    fn cookie(&self, name: &str) -> String {
+        let jar = std::fs::read_to_string(self.server.folder.path().join("jar")).unwrap();
+        jar.lines()
+            .map(|line| line.split('\t').collect::<Vec<_>>())
+            .find(|fields| fields.len() == 7 && fields[5] == name)
+            .map(|fields| fields[6].to_owned())
+            .unwrap()
     }
 
     /// A copy of the cookies as they are, as a thief would have it.
@@ -115,19 +127,128 @@ async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
 }
 
 #[tokio::test]
-async fn it_stops_on_sigterm_and_keeps_its_sessions() {
+async fn the_contracts_own_curl_call_logs_out() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let cookie = format!("refreshToken={}", curl.cookie("refreshToken"));
+    let answer = curl
+        .call(
+            "/auth/logout",
+            &[
+                "-X",
+                "POST",
+                "-H",
+                "Content-Type: application/json",
+                "--cookie",
+                &cookie,
+            ],
+        )
+        .await;
+    assert_eq!(
+        answer,
+        (200, r#"{"message":"Logged out successfully"}"#.into())
+    );
+    assert_eq!(curl.post("/auth/refresh", &["-b", "jar"]).await.0, 401);
+    assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 401);
+}
+
+#[tokio::test]
+async fn the_cookies_of_a_login_are_what_they_should_be() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let jar = std::fs::read_to_string(curl.server.folder.path().join("jar")).unwrap();
+    assert_eq!(jar.matches("#HttpOnly_").count(), 2, "{jar}");
+    let refresh = curl.cookie("refreshToken");
+    assert_eq!(refresh.len(), 64);
+    assert!(refresh.bytes().all(|byte| byte.is_ascii_hexdigit()));
+
+    let pool = sqlx::SqlitePool::connect(&curl.server.database())
+        .await
+        .unwrap();
+    let id: String = sqlx::query_scalar("SELECT id FROM tower_logout_sessions")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let access = curl.cookie("accessToken");
+    let claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(&access)
+        .unwrap()
+        .claims;
+    assert_eq!(
+        (&claims["sub"], &claims["sid"]),
+        (&"alice".into(), &id.into())
+    );
+    assert!(claims["exp"].is_u64());
+}
+
+#[tokio::test]
+async fn a_refresh_that_comes_too_late_removes_the_dead_cookies() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    curl.post("/auth/logout", &["-b", "jar"]).await;
+    let (status, answer) = curl.post("/auth/refresh", &["-i", "-b", "jar"]).await;
+    assert_eq!(status, 401);
+    assert_eq!(answer.matches("Max-Age=0").count(), 2, "{answer}");
+}
+
+/// Stops a server while a logout waits for its database, and shows that it ends first.
+async fn stops_after_the_logout_in_flight(signal: &str, client_stays: bool) {
     let Some(mut curl) = Curl::start().await else {
         return;
     };
     curl.log_in().await;
-    assert!(curl.server.terminate().await.success());
-    assert!(
-        curl.server
-            .folder
-            .path()
-            .join("tower-logout.sqlite")
-            .is_file()
+    let pool = sqlx::SqlitePool::connect(&curl.server.database())
+        .await
+        .unwrap();
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+
+    let mut client = tokio::net::TcpStream::connect(curl.server.address())
+        .await
+        .unwrap();
+    let request = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nConnection: close\r\n\r\n",
+        curl.cookie("refreshToken")
     );
+    client.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let client = client_stays.then_some(client);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    curl.server.signal(signal).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    lock.rollback().await.unwrap();
+
+    assert!(curl.server.ended().await.success());
+    if let Some(mut client) = client {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM tower_logout_sessions")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(sessions, 0);
+}
+
+#[tokio::test]
+async fn on_sigterm_a_logout_in_flight_is_answered() {
+    stops_after_the_logout_in_flight("TERM", true).await;
+}
+
+#[tokio::test]
+async fn on_sigterm_a_revocation_whose_client_is_gone_is_done() {
+    stops_after_the_logout_in_flight("TERM", false).await;
+}
+
+#[tokio::test]
+async fn on_ctrl_c_a_logout_in_flight_is_answered() {
+    stops_after_the_logout_in_flight("INT", true).await;
 }
 
 #[tokio::test]

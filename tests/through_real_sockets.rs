@@ -68,6 +68,32 @@ async fn over_http1_a_body_that_never_comes_does_not_hold_the_answer() {
 }
 
 #[tokio::test]
+async fn over_http1_a_large_body_is_answered_and_the_connection_closed() {
+    let (store, token) = store_with_session().await;
+    let address = server(store.clone()).await;
+    let connection = TcpStream::connect(address).await.unwrap();
+    let (mut answers, mut requests) = connection.into_split();
+    let head = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nContent-Length: 3000000\r\n\r\n",
+        token.expose()
+    );
+    let sending = tokio::spawn(async move {
+        requests.write_all(head.as_bytes()).await.unwrap();
+        // Cut off in the middle of it, as the server no longer listens.
+        let _ = requests.write_all(&vec![b' '; 3_000_000]).await;
+    });
+    let mut answer = Vec::new();
+    // A reset after the answer is a close as well.
+    let _ = answers.read_to_end(&mut answer).await;
+    sending.await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
 async fn over_http2_a_cookie_split_over_several_fields_is_found() {
     let (store, token) = store_with_session().await;
     let address = server(store.clone()).await;

@@ -4,7 +4,7 @@ mod json;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::Outcome;
 
@@ -34,8 +34,14 @@ impl Answer {
             Reply::Json(json) => json.reply(&outcome, recycled),
             Reply::Custom(reply) => {
                 let mut response = reply(&outcome);
-                let length = response.body().len();
-                response.headers_mut().insert(CONTENT_LENGTH, length.into());
+                let status = response.status();
+                // RFC 9110 §8.6.
+                if status.is_informational() || status == StatusCode::NO_CONTENT {
+                    response.headers_mut().remove(CONTENT_LENGTH);
+                } else {
+                    let length = response.body().len();
+                    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+                }
                 response
             }
         };

@@ -30,6 +30,17 @@ impl ExampleServer {
         Self { url, folder, child }
     }
 
+    /// `host:port`, to connect to by hand.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// The URL of its database.
+    pub fn database(&self) -> String {
+        let file = self.folder.path().join("tower-logout.sqlite");
+        format!("sqlite:{}", file.display())
+    }
+
     /// The example, not yet started.
     pub fn command(folder: &Path) -> Command {
         let mut command = Command::new(binary());
@@ -42,10 +53,15 @@ impl ExampleServer {
         command
     }
 
-    pub async fn terminate(&mut self) -> ExitStatus {
+    /// Sends it a signal, `"TERM"` say.
+    pub async fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await;
         assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 }
