@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_rotated_is_dropped_when_it_expires_and_not_before() {
-        let store = MemoryStore::new().with_lifetime(Duration::from_secs(60));
+        let store = MemoryStore::new().with_lifetime(Duration::from_mins(1));
         let (first, second) = (Token::generate().unwrap(), Token::generate().unwrap());
         let opened = now(store.open("alice", &first));
         std::thread::sleep(Duration::from_millis(2));
