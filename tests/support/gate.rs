@@ -1,6 +1,7 @@
 //! A store that waits at a gate, to be looked at in the middle of a revocation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_trait};
@@ -27,7 +28,7 @@ impl GatedStore {
 
     /// Waits until a revocation has begun.
     pub async fn begun(&self) {
-        self.begun.acquire().await.unwrap().forget();
+        soon(&self.begun).await;
     }
 
     /// Lets one revocation through.
@@ -37,8 +38,14 @@ impl GatedStore {
 
     /// Waits until a revocation has ended.
     pub async fn done(&self) {
-        self.done.acquire().await.unwrap().forget();
+        soon(&self.done).await;
     }
+}
+
+/// What is to happen soon, or never.
+async fn soon(semaphore: &Semaphore) {
+    let acquired = tokio::time::timeout(Duration::from_secs(10), semaphore.acquire()).await;
+    acquired.expect("it happens").unwrap().forget();
 }
 
 #[async_trait]
