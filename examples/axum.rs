@@ -30,6 +30,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tower_logout::{
     AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqliteStore, Token,
+    drop_expired_every,
 };
 
 const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
@@ -41,7 +42,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
     let store = SqliteStore::connect(&database).await?;
-    tokio::spawn(drop_expired(store.clone()));
+    tokio::spawn(drop_expired_every(
+        Duration::from_hours(1),
+        store.clone(),
+        |error| eprintln!("cannot drop expired sessions: {error}"),
+    ));
 
     // Over https, add `.secure(true)` to both cookies.
     let cookies = AuthCookies::default();
@@ -73,16 +78,6 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     // Revocations whose client hung up are still on their way.
     tokio::time::timeout(DRAIN_TIMEOUT, logout.drain()).await?;
     Ok(())
-}
-
-async fn drop_expired(store: SqliteStore) {
-    let mut hourly = tokio::time::interval(Duration::from_hours(1));
-    loop {
-        hourly.tick().await;
-        if let Err(error) = store.drop_expired().await {
-            eprintln!("cannot drop expired sessions: {error}");
-        }
-    }
 }
 
 struct App {

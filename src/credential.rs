@@ -52,11 +52,9 @@ impl Token {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg(any(feature = "memory", feature = "sqlite"))]
+    #[cfg(feature = "_stores")]
     pub fn generate() -> Result<Self, crate::BoxError> {
-        let mut random = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *random)?;
-        Ok(Self(Zeroizing::new(crate::store::hex(&*random))))
+        Ok(Self(crate::store::random_hex::<32>()?))
     }
 
     /// The token itself. Mind where it goes: not into a log, an error or a URL.

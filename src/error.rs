@@ -16,6 +16,11 @@ pub enum ConfigError {
         /// The path as given.
         path: String,
     },
+    /// Two logouts are described under the same path.
+    DuplicatePath {
+        /// The path they share.
+        path: String,
+    },
     /// A cookie's name is empty or holds a character that RFC 6265 §4.1.1 does not allow.
     InvalidCookieName {
         /// The name as given.
@@ -68,6 +73,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "no request can have the path {path:?}: give it as on the request line, \
                  such as \"/auth/logout\", without host, query or fragment"
+            ),
+            Self::DuplicatePath { path } => write!(
+                f,
+                "two logouts have the path {path:?}: give each scope a path of its own"
             ),
             Self::InvalidCookieName { name } => write!(
                 f,

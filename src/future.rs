@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::future::{Either, Ready};
 use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 
+use crate::ResponseBody;
 use crate::reply::Answer;
 use crate::revoke::Revoking;
-use crate::{Outcome, ResponseBody};
 
 pin_project! {
     /// Response future of [`Logout`](crate::Logout) and [`LogoutEndpoint`](crate::LogoutEndpoint).
@@ -29,25 +28,15 @@ pin_project! {
     #[project = InnerProj]
     enum Inner<F> {
         Passed { #[pin] future: F },
-        // Boxed, so that a pass-through future is no larger than it needs to be.
-        Answering { answering: Box<Answering> },
+        Answering { revoking: Revoking<Rest> },
     }
 }
 
-/// A logout on its way to its answer.
-pub(crate) struct Answering {
-    pub(crate) outcome: Either<Ready<Outcome>, Revoking>,
+/// What it takes to answer, once the outcome is there.
+pub(crate) struct Rest {
     pub(crate) headers: HeaderMap,
+    pub(crate) clears_cookies: bool,
     pub(crate) answer: Arc<Answer>,
-}
-
-impl Answering {
-    #[inline(never)]
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Response<Bytes>> {
-        let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
-        let headers = std::mem::take(&mut self.headers);
-        Poll::Ready(self.answer.to(outcome, headers))
-    }
 }
 
 impl<F> ResponseFuture<F> {
@@ -58,13 +47,17 @@ impl<F> ResponseFuture<F> {
         }
     }
 
-    pub(crate) fn answering(answering: Answering) -> Self {
+    pub(crate) fn answering(revoking: Revoking<Rest>) -> Self {
         Self {
-            inner: Inner::Answering {
-                answering: Box::new(answering),
-            },
+            inner: Inner::Answering { revoking },
         }
     }
+}
+
+#[inline(never)]
+fn poll_answer(revoking: &mut Revoking<Rest>, cx: &mut Context<'_>) -> Poll<Response<Bytes>> {
+    let (outcome, rest) = ready!(Pin::new(revoking).poll(cx));
+    Poll::Ready(rest.answer.to(outcome, rest.headers, rest.clears_cookies))
 }
 
 impl<F> std::fmt::Debug for ResponseFuture<F> {
@@ -85,9 +78,9 @@ where
             InnerProj::Passed { future } => future
                 .poll(cx)
                 .map(|result| result.map(|response| response.map(ResponseBody::passed))),
-            InnerProj::Answering { answering } => answering
-                .poll_answer(cx)
-                .map(|response| Ok(response.map(ResponseBody::answer))),
+            InnerProj::Answering { revoking } => {
+                poll_answer(revoking, cx).map(|response| Ok(response.map(ResponseBody::answer)))
+            }
         }
     }
 }

@@ -14,9 +14,13 @@ use crate::credential::CookieReader;
 use crate::csrf::Csrf;
 use crate::observe::Hook;
 use crate::reply::{Answer, Reply};
-use crate::route::{DEFAULT_PATH, Route};
+use crate::route::{Action, DEFAULT_PATH, Route, check_path};
+use crate::runtime::Background;
 use crate::service::Config;
-use crate::{AuthCookies, ConfigError, Logout, LogoutEndpoint, OriginCheck, Outcome, TokenStore};
+use crate::{
+    AuthCookies, ConfigError, Logout, LogoutEndpoint, OriginCheck, Outcome, Scope, SubjectStore,
+    TokenStore,
+};
 
 #[cfg(feature = "tokio")]
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -41,7 +45,7 @@ impl<T: TokenStore> LogoutLayer<T> {
     /// }));
     /// ```
     pub fn new(store: T) -> Self {
-        Self::builder(store).assemble(Route::default())
+        Self::builder(store).assemble()
     }
 
     /// Starts from the defaults of [`new`](Self::new).
@@ -58,8 +62,8 @@ impl<T: TokenStore> LogoutLayer<T> {
     pub fn builder(store: T) -> LogoutLayerBuilder<T> {
         LogoutLayerBuilder {
             store,
-            path: DEFAULT_PATH.into(),
-            public_path: None,
+            routes: vec![(DEFAULT_PATH.into(), Action::this())],
+            public_prefix: String::new(),
             cookies: AuthCookies::default(),
             csrf: Csrf {
                 require_json: true,
@@ -90,7 +94,28 @@ impl<T: TokenStore> LogoutLayer<T> {
     /// # }
     /// ```
     pub fn endpoint(&self) -> LogoutEndpoint<T> {
-        LogoutEndpoint::new(Arc::clone(&self.config))
+        LogoutEndpoint::new(Arc::clone(&self.config), Action::this())
+    }
+
+    /// [`endpoint`](Self::endpoint) for another [`Scope`] than the session of the presented token.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::Router;
+    /// use tower_logout::{LogoutLayer, MemoryStore, Scope};
+    ///
+    /// let logout = LogoutLayer::new(MemoryStore::new());
+    /// let app: Router = Router::new()
+    ///     .route_service("/auth/logout", logout.endpoint())
+    ///     .route_service("/auth/logout-all", logout.scope_endpoint(Scope::All));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scope_endpoint(&self, scope: Scope) -> LogoutEndpoint<T>
+    where
+        T: SubjectStore,
+    {
+        LogoutEndpoint::new(Arc::clone(&self.config), Action::of(scope))
     }
 
     /// Waits until no revocation runs in the background any more: the last step of a graceful
@@ -130,7 +155,7 @@ impl<T> Clone for LogoutLayer<T> {
 impl<T> fmt::Debug for LogoutLayer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogoutLayer")
-            .field("path", &self.config.route.path())
+            .field("paths", &self.config.paths())
             .finish_non_exhaustive()
     }
 }
@@ -147,8 +172,9 @@ impl<S, T> Layer<S> for LogoutLayer<T> {
 #[must_use]
 pub struct LogoutLayerBuilder<T> {
     store: T,
-    path: String,
-    public_path: Option<String>,
+    /// The main one first.
+    routes: Vec<(String, Action<T>)>,
+    public_prefix: String,
     cookies: AuthCookies,
     csrf: Csrf,
     reply: Reply,
@@ -161,7 +187,10 @@ pub struct LogoutLayerBuilder<T> {
 impl<T> fmt::Debug for LogoutLayerBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogoutLayerBuilder")
-            .field("path", &self.path)
+            .field(
+                "paths",
+                &self.routes.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            )
             .field("cookies", &self.cookies)
             .field("csrf", &self.csrf)
             .field("clear_on_failure", &self.clear_on_failure)
@@ -179,13 +208,43 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// assert!(layer.is_ok());
     /// ```
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
+        self.routes[0].0 = path.into();
         self
     }
 
-    /// The path of the logout as browsers see it, where it is another one than the layer does: behind
-    /// a proxy that strips a prefix, or inside of Axum's `nest`. The refresh cookie's `Path` has to
-    /// cover it. The [`path`](Self::path) by default.
+    /// A further path, whose logout reaches as far as the [`Scope`] says. None by default.
+    ///
+    /// [`Scope::Others`] keeps the session of the presented token, and therefore its cookies.
+    ///
+    /// ```
+    /// use tower_logout::{LogoutLayer, MemoryStore, Scope};
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// let layer = LogoutLayer::builder(MemoryStore::new())
+    ///     .route("/auth/logout-all", Scope::All)
+    ///     .route("/auth/logout-others", Scope::Others)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A store that does not know whose sessions it holds has no such route:
+    ///
+    /// ```compile_fail
+    /// # use tower_logout::{LogoutLayer, Revocation, Scope, store_fn};
+    /// let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// LogoutLayer::builder(store).route("/auth/logout-all", Scope::All);
+    /// ```
+    pub fn route(mut self, path: impl Into<String>, scope: Scope) -> Self
+    where
+        T: SubjectStore,
+    {
+        self.routes.push((path.into(), Action::of(scope)));
+        self
+    }
+
+    /// What is stripped from the path before the layer sees it, by a proxy or by Axum's `nest`. The
+    /// refresh cookie's `Path` has to cover the paths as browsers see them. Nothing by default.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -199,14 +258,14 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///     .build()?;
     /// let layer = LogoutLayer::builder(store)
     ///     .path("/logout")
-    ///     .public_path("/auth/logout")
+    ///     .public_prefix("/auth")
     ///     .cookies(&cookies)
     ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn public_path(mut self, path: impl Into<String>) -> Self {
-        self.public_path = Some(path.into());
+    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.public_prefix = prefix.into();
         self
     }
 
@@ -372,23 +431,30 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidPath`] for a path that no request can have, and
-    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover the
-    /// public path.
+    /// [`ConfigError::InvalidPath`] for a path that no request can have,
+    /// [`ConfigError::DuplicatePath`] for two routes with one path, and
+    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover one.
     pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {
-        let route = Route::new(&self.path)?;
-        let public = match &self.public_path {
-            Some(path) => Route::new(path)?,
-            None => route.clone(),
-        };
-        self.cookies.reach(public.path())?;
-        Ok(self.assemble(route))
+        for (index, (path, _)) in self.routes.iter().enumerate() {
+            check_path(path)?;
+            if self.routes[..index].iter().any(|(other, _)| other == path) {
+                return Err(ConfigError::DuplicatePath { path: path.clone() });
+            }
+            let public = format!("{}{path}", self.public_prefix);
+            check_path(&public)?;
+            self.cookies.reach(&public)?;
+        }
+        Ok(self.assemble())
     }
 
-    fn assemble(self, route: Route) -> LogoutLayer<T> {
+    fn assemble(self) -> LogoutLayer<T> {
+        let routes = self
+            .routes
+            .iter()
+            .map(|(path, action)| Route::new(path, *action));
         LogoutLayer {
             config: Arc::new(Config {
-                route,
+                routes: routes.collect(),
                 csrf: self.csrf,
                 cookie: CookieReader::new(self.cookies.refresh_name()),
                 store: self.store,
@@ -399,10 +465,12 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 }),
                 hook: self.hook,
                 #[cfg(feature = "tokio")]
-                background: crate::revoke::Background {
+                background: Background {
                     deadline: self.deadline,
                     tracker: tokio_util::task::TaskTracker::new(),
                 },
+                #[cfg(not(feature = "tokio"))]
+                background: Background,
             }),
         }
     }

@@ -105,6 +105,7 @@ mod outcome;
 mod reply;
 mod revoke;
 mod route;
+mod runtime;
 mod service;
 mod store;
 
@@ -124,7 +125,9 @@ pub use service::{Logout, LogoutEndpoint};
 pub use store::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
+#[cfg(feature = "tokio")]
+pub use store::drop_expired_every;
 pub use store::{
-    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, Sessions, StoreFn,
-    TokenStore, store_fn,
+    BoxError, Revocation, Rotation, Scope, Session, SessionId, SessionStore, Sessions, StoreFn,
+    SubjectStore, TokenStore, store_fn,
 };

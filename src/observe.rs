@@ -31,7 +31,6 @@ impl Observer {
     }
 
     /// For a revocation that ended after its logout had been answered. Its event was the deadline's.
-    #[cfg(feature = "tokio")]
     pub(crate) fn report_late(&self, outcome: &Outcome) {
         self.call_hook(outcome);
     }

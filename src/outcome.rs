@@ -125,7 +125,6 @@ impl Failure {
         Self::new(FailureKind::Panic, None)
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) fn deadline() -> Self {
         Self::new(FailureKind::Deadline, None)
     }

@@ -1,37 +1,68 @@
-//! Which requests are a logout.
+//! Which requests are a logout, and of what scope.
 
+use futures::future::BoxFuture;
 use http::{Method, Request, Uri};
 
-use crate::ConfigError;
+use crate::store::{BoxError, Revocation, Scope, SubjectStore, TokenStore};
+use crate::{ConfigError, Token};
 
 /// The path of the contract.
 pub(crate) const DEFAULT_PATH: &str = "/auth/logout";
 
-/// The one path that is taken out of the stack, for `POST` only.
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    path: Box<str>,
+/// What a logout asks of the store.
+pub(crate) struct Action<T> {
+    pub(crate) revoke: Revoke<T>,
+    /// Whether the session of the presented token is among those that end.
+    pub(crate) ends_this: bool,
 }
 
-impl Default for Route {
-    fn default() -> Self {
+/// A function, so that a store without subjects need not have the scopes that ask for them.
+type Revoke<T> = for<'a> fn(&'a T, &'a Token) -> BoxFuture<'a, Result<Revocation, BoxError>>;
+
+impl<T> Clone for Action<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Action<T> {}
+
+impl<T: TokenStore> Action<T> {
+    pub(crate) fn this() -> Self {
         Self {
-            path: DEFAULT_PATH.into(),
+            revoke: |store, token| store.revoke(token),
+            ends_this: true,
         }
     }
 }
 
-impl Route {
-    /// Accepts what the request line of a client can hold as a path, to the letter.
-    pub(crate) fn new(path: &str) -> Result<Self, ConfigError> {
-        let literal = path.starts_with('/')
-            && path
-                .parse::<Uri>()
-                .is_ok_and(|uri| uri.authority().is_none() && uri.path() == path);
-        if literal {
-            Ok(Self { path: path.into() })
-        } else {
-            Err(ConfigError::InvalidPath { path: path.into() })
+impl<T: SubjectStore> Action<T> {
+    pub(crate) fn of(scope: Scope) -> Self {
+        match scope {
+            Scope::This => Self::this(),
+            Scope::Others => Self {
+                revoke: |store, token| store.revoke_scope(token, Scope::Others),
+                ends_this: false,
+            },
+            Scope::All => Self {
+                revoke: |store, token| store.revoke_scope(token, Scope::All),
+                ends_this: true,
+            },
+        }
+    }
+}
+
+/// A path that is taken out of the stack, for `POST` only.
+pub(crate) struct Route<T> {
+    path: Box<str>,
+    pub(crate) action: Action<T>,
+}
+
+impl<T> Route<T> {
+    pub(crate) fn new(path: &str, action: Action<T>) -> Self {
+        Self {
+            path: path.into(),
+            action,
         }
     }
 
@@ -42,8 +73,26 @@ impl Route {
     /// Compares the raw path to the letter, without the query. Normalizing it would disagree with
     /// some router or proxy in front or behind (CVE-2021-29492).
     #[inline]
-    pub(crate) fn matches<B>(&self, request: &Request<B>) -> bool {
-        request.method() == Method::POST && request.uri().path() == &*self.path
+    pub(crate) fn find<'r, B>(routes: &'r [Self], request: &Request<B>) -> Option<&'r Action<T>> {
+        if request.method() != Method::POST {
+            return None;
+        }
+        let path = request.uri().path();
+        let route = routes.iter().find(|route| *route.path == *path)?;
+        Some(&route.action)
+    }
+}
+
+/// Accepts what the request line of a client can hold as a path, to the letter.
+pub(crate) fn check_path(path: &str) -> Result<(), ConfigError> {
+    let literal = path.starts_with('/')
+        && path
+            .parse::<Uri>()
+            .is_ok_and(|uri| uri.authority().is_none() && uri.path() == path);
+    if literal {
+        Ok(())
+    } else {
+        Err(ConfigError::InvalidPath { path: path.into() })
     }
 }
 
@@ -64,7 +113,7 @@ mod tests {
             "*",
         ] {
             assert!(
-                matches!(Route::new(path), Err(ConfigError::InvalidPath { .. })),
+                matches!(check_path(path), Err(ConfigError::InvalidPath { .. })),
                 "{path:?}"
             );
         }
@@ -72,14 +121,25 @@ mod tests {
 
     #[test]
     fn only_post_to_the_exact_path_matches() {
-        let route = Route::new(DEFAULT_PATH).unwrap();
-        let request =
-            |method: &str, uri: &str| Request::builder().method(method).uri(uri).body(()).unwrap();
-        assert!(route.matches(&request("POST", "/auth/logout")));
-        assert!(route.matches(&request("POST", "/auth/logout?next=/")));
-        assert!(route.matches(&request("POST", "https://example.com/auth/logout")));
-        assert!(!route.matches(&request("GET", "/auth/logout")));
-        assert!(!route.matches(&request("POST", "/auth/logout/")));
-        assert!(!route.matches(&request("POST", "/AUTH/logout")));
+        let routes = [
+            Route::<()>::new(DEFAULT_PATH, NOTHING),
+            Route::new("/auth/logout-all", NOTHING),
+        ];
+        let matches = |method: &str, uri: &str| {
+            let request = Request::builder().method(method).uri(uri).body(());
+            Route::find(&routes, &request.unwrap()).is_some()
+        };
+        assert!(matches("POST", "/auth/logout"));
+        assert!(matches("POST", "/auth/logout-all"));
+        assert!(matches("POST", "/auth/logout?next=/"));
+        assert!(matches("POST", "https://example.com/auth/logout"));
+        assert!(!matches("GET", "/auth/logout"));
+        assert!(!matches("POST", "/auth/logout/"));
+        assert!(!matches("POST", "/AUTH/logout"));
     }
+
+    const NOTHING: Action<()> = Action {
+        revoke: |(), _| Box::pin(async { Ok(Revocation::NotFound) }),
+        ends_this: true,
+    };
 }

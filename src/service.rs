@@ -11,57 +11,64 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Empty;
+use smallvec::SmallVec;
 use tower::Service;
 
 use crate::credential::{CookieReader, Credentials};
 use crate::csrf::Csrf;
-use crate::future::Answering;
+use crate::future::Rest;
 use crate::observe::{Hook, Observer};
 use crate::reply::Answer;
 use crate::revoke::{Revoking, revoke_all};
-use crate::route::Route;
+use crate::route::{Action, Route};
+use crate::runtime::Background;
 use crate::{Outcome, ResponseBody, ResponseFuture, TokenStore};
 
 /// All that a logout needs, decided when the layer was built.
 pub(crate) struct Config<T> {
-    pub(crate) route: Route,
+    /// The first is the main one.
+    pub(crate) routes: SmallVec<[Route<T>; 1]>,
     pub(crate) csrf: Csrf,
     pub(crate) cookie: CookieReader,
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
     pub(crate) hook: Option<Hook>,
-    #[cfg(feature = "tokio")]
-    pub(crate) background: crate::revoke::Background,
+    pub(crate) background: Background,
+}
+
+impl<T> Config<T> {
+    pub(crate) fn paths(&self) -> Vec<&str> {
+        self.routes.iter().map(Route::path).collect()
+    }
 }
 
 impl<T: TokenStore> Config<T> {
     // Out of line, lest the requests that pass pay for its stack.
     #[inline(never)]
-    fn log_out<F, B>(self: &Arc<Self>, request: Request<B>) -> ResponseFuture<F> {
+    fn log_out<F, B>(
+        self: &Arc<Self>,
+        action: Action<T>,
+        request: Request<B>,
+    ) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();
-        let observer = Observer::start(self.hook.as_ref());
-        let outcome = match self.presented(&parts) {
+        let operation = match self.presented(&parts) {
             Ok(found) => {
                 let config = Arc::clone(self);
-                let operation = async move { revoke_all(&config.store, &found).await };
-                Either::Right(Revoking::new(
-                    Box::pin(operation),
-                    observer,
-                    #[cfg(feature = "tokio")]
-                    &self.background,
-                ))
+                Either::Right(async move { revoke_all(&config.store, action, &found).await })
             }
-            Err(outcome) => {
-                observer.report(&outcome);
-                Either::Left(ready(outcome))
-            }
+            Err(outcome) => Either::Left(ready(outcome)),
         };
-        ResponseFuture::answering(Answering {
-            outcome,
-            headers: parts.headers,
-            answer: Arc::clone(&self.answer),
-        })
+        ResponseFuture::answering(Revoking::new(
+            operation,
+            Observer::start(self.hook.as_ref()),
+            &self.background,
+            Rest {
+                headers: parts.headers,
+                clears_cookies: action.ends_this,
+                answer: Arc::clone(&self.answer),
+            },
+        ))
     }
 
     /// The credentials that are to be ended, or what becomes of a request that has none.
@@ -118,7 +125,7 @@ impl<S: fmt::Debug, T> fmt::Debug for Logout<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Logout")
             .field("inner", &self.inner)
-            .field("path", &self.config.route.path())
+            .field("paths", &self.config.paths())
             .finish_non_exhaustive()
     }
 }
@@ -139,10 +146,9 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        if self.config.route.matches(&request) {
-            self.config.log_out(request)
-        } else {
-            ResponseFuture::passed(self.inner.call(request))
+        match Route::find(&self.config.routes, &request) {
+            Some(action) => self.config.log_out(*action, request),
+            None => ResponseFuture::passed(self.inner.call(request)),
         }
     }
 }
@@ -153,17 +159,18 @@ where
 /// path it is mounted, and every other method with `405`.
 pub struct LogoutEndpoint<T> {
     config: Arc<Config<T>>,
+    action: Action<T>,
 }
 
 impl<T> LogoutEndpoint<T> {
-    pub(crate) fn new(config: Arc<Config<T>>) -> Self {
-        Self { config }
+    pub(crate) fn new(config: Arc<Config<T>>, action: Action<T>) -> Self {
+        Self { config, action }
     }
 }
 
 impl<T> Clone for LogoutEndpoint<T> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.config))
+        Self::new(Arc::clone(&self.config), self.action)
     }
 }
 
@@ -187,7 +194,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         if request.method() == Method::POST {
-            self.config.log_out(request)
+            self.config.log_out(self.action, request)
         } else {
             let mut response = Response::new(Empty::new());
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;

@@ -104,7 +104,7 @@ async fn inside_a_nested_router_it_sees_the_stripped_path_of_a_route() {
 }
 
 #[tokio::test]
-async fn inside_a_nest_the_public_path_is_the_one_that_the_cookie_has_to_reach() {
+async fn inside_a_nest_it_is_the_public_path_that_the_cookie_has_to_reach() {
     let (store, token) = store_with_session().await;
     let cookies = |path: &'static str| {
         AuthCookies::builder()
@@ -115,7 +115,7 @@ async fn inside_a_nest_the_public_path_is_the_one_that_the_cookie_has_to_reach()
     let build = |cookies: &AuthCookies| {
         LogoutLayer::builder(store.clone())
             .path("/logout")
-            .public_path("/auth/logout")
+            .public_prefix("/auth")
             .cookies(cookies)
             .build()
     };

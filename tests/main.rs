@@ -9,6 +9,7 @@ mod axum_placement;
 mod cookie_configuration;
 mod disconnect_deadline_panic;
 mod every_credential_is_read;
+mod how_far_a_logout_reaches;
 mod in_a_browser;
 mod logout_contract;
 mod operator_sees_the_outcome;

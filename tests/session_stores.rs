@@ -186,11 +186,12 @@ async fn an_expired_session_is_not_found_anywhere(store: Arc<dyn SessionStore>) 
 
 async fn expired_sessions_are_dropped_and_counted(store: Arc<dyn SessionStore>) {
     let mut tokens = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         tokens.push(open(&*store, "alice").await);
     }
-    assert_eq!(store.drop_expired().await.unwrap(), 3);
-    assert_eq!(store.drop_expired().await.unwrap(), 0);
+    assert_eq!(store.drop_expired(3).await.unwrap(), 3);
+    assert_eq!(store.drop_expired(3).await.unwrap(), 2);
+    assert_eq!(store.drop_expired(3).await.unwrap(), 0);
     // Nothing is left of them: their tokens are free again.
     store.open("bob", &tokens[0]).await.unwrap();
 }
@@ -334,6 +335,22 @@ async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
     store.revoke(&token).await.unwrap();
     for _ in 0..5 {
         open(&store, "carol").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
+    let store = MemoryStore::new()
+        .with_lifetime(Duration::ZERO)
+        .with_capacity(2500);
+    let housekeeping = tower_logout::drop_expired_every(MONTH, store.clone(), |_| ());
+    tokio::spawn(housekeeping);
+    for _ in 0..2 {
+        for _ in 0..2500 {
+            open(&store, "alice").await;
+        }
+        tokio::time::sleep(MONTH).await;
+        assert_eq!(store.drop_expired(1).await.unwrap(), 0);
     }
 }
 

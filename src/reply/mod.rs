@@ -28,7 +28,12 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// `recycled` is the request's header map: emptied, it has room for the answer's headers.
-    pub(crate) fn to(&self, outcome: Outcome, mut recycled: HeaderMap) -> Response<Bytes> {
+    pub(crate) fn to(
+        &self,
+        outcome: Outcome,
+        mut recycled: HeaderMap,
+        clears_cookies: bool,
+    ) -> Response<Bytes> {
         recycled.clear();
         let mut response = match &self.reply {
             Reply::Json(json) => json.reply(&outcome, recycled),
@@ -47,11 +52,12 @@ impl Answer {
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let clears = match &outcome {
-            Outcome::Revoked(_) | Outcome::AlreadyEnded | Outcome::NoCredential => true,
-            Outcome::Failed(_) => self.clear_on_failure,
-            Outcome::Refused(_) => false,
-        };
+        let clears = clears_cookies
+            && match &outcome {
+                Outcome::Revoked(_) | Outcome::AlreadyEnded | Outcome::NoCredential => true,
+                Outcome::Failed(_) => self.clear_on_failure,
+                Outcome::Refused(_) => false,
+            };
         if clears {
             for removal in &self.removals {
                 headers.append(SET_COOKIE, removal.clone());

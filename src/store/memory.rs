@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry};
 use super::{
-    BoxError, DEFAULT_LIFETIME, MAX_ROTATED, Revocation, Rotation, Session, SessionId,
-    SessionStore, TOKEN_TAKEN, TokenStore, expiry,
+    BoxError, Revocation, Rotation, Scope, Session, SessionId, SessionStore, SubjectStore,
+    TokenStore,
 };
 use crate::Token;
 
@@ -49,20 +50,48 @@ pub struct MemoryStore {
 struct State {
     tokens: HashMap<Key, SessionId>,
     sessions: HashMap<SessionId, Family>,
-    /// When to look at a session again: no later than it expires. A rotation and a revocation leave
-    /// their entry behind, which is cheaper than to find it.
+    indexes: Indexes,
+}
+
+/// Ways to the sessions. What has ended leaves its entries behind, which is cheaper than to find
+/// them; they are made anew when they are twice as many as the sessions.
+#[derive(Debug, Default)]
+struct Indexes {
+    entries: usize,
+    /// When to look at a session again: no later than it expires.
     due: BinaryHeap<Reverse<(SystemTime, SessionId)>>,
+    subjects: HashMap<Arc<str>, Vec<SessionId>>,
+}
+
+impl Indexes {
+    fn add(&mut self, family: &Family) {
+        self.entries += 1;
+        self.due.push(due(family));
+        let subject = Arc::clone(&family.subject);
+        let ids = self.subjects.entry(subject).or_default();
+        ids.push(family.id.clone());
+    }
 }
 
 #[derive(Debug)]
 struct Family {
-    session: Session,
+    id: SessionId,
+    subject: Arc<str>,
+    expires_at: SystemTime,
     live: Key,
     /// The oldest first.
     rotated: Vec<Key>,
 }
 
 impl Family {
+    fn session(&self) -> Session {
+        Session::new(self.id.clone(), &*self.subject, self.expires_at)
+    }
+
+    fn is_alive(&self, now: SystemTime) -> bool {
+        self.expires_at > now
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         self.rotated.iter().chain([&self.live])
     }
@@ -112,34 +141,28 @@ impl State {
         Some(family)
     }
 
-    fn insert(&mut self, session: Session, live: Key) {
-        self.tokens.insert(live.clone(), session.id.clone());
-        // Of a client that logs in and out in a loop nothing may stay.
-        if self.due.len() >= 2 * self.sessions.len() + 64 {
-            self.due = self
-                .sessions
-                .values()
-                .map(|family| due(&family.session))
-                .collect();
+    fn insert(&mut self, family: Family) {
+        if self.indexes.entries >= 2 * self.sessions.len() + 64 {
+            self.indexes = Indexes::default();
+            for family in self.sessions.values() {
+                self.indexes.add(family);
+            }
         }
-        self.due.push(due(&session));
-        let family = Family {
-            session,
-            live,
-            rotated: Vec::new(),
-        };
-        self.sessions.insert(family.session.id.clone(), family);
+        self.indexes.add(&family);
+        self.tokens.insert(family.live.clone(), family.id.clone());
+        self.sessions.insert(family.id.clone(), family);
     }
 
-    fn drop_expired(&mut self, now: SystemTime) -> usize {
+    fn drop_expired(&mut self, now: SystemTime, at_most: u32) -> u32 {
         let mut dropped = 0;
-        while let Some(Reverse((at, _))) = self.due.peek()
+        while dropped < at_most
+            && let Some(Reverse((at, _))) = self.indexes.due.peek()
             && *at <= now
-            && let Some(Reverse((_, id))) = self.due.pop()
+            && let Some(Reverse((_, id))) = self.indexes.due.pop()
         {
             match self.sessions.get(&id) {
-                Some(family) if family.session.expires_at > now => {
-                    self.due.push(due(&family.session));
+                Some(family) if family.is_alive(now) => {
+                    self.indexes.due.push(due(family));
                 }
                 Some(_) => {
                     self.end(&id);
@@ -156,7 +179,7 @@ impl State {
             return Err(TOKEN_TAKEN.into());
         }
         if self.tokens.len() >= capacity {
-            self.drop_expired(now);
+            self.drop_expired(now, u32::MAX);
             if self.tokens.len() >= capacity {
                 return Err(format!(
                     "the memory store holds its {capacity} tokens: give it a larger capacity, \
@@ -169,8 +192,8 @@ impl State {
     }
 }
 
-fn due(session: &Session) -> Reverse<(SystemTime, SessionId)> {
-    Reverse((session.expires_at, session.id.clone()))
+fn due(family: &Family) -> Reverse<(SystemTime, SessionId)> {
+    Reverse((family.expires_at, family.id.clone()))
 }
 
 impl Default for MemoryStore {
@@ -229,8 +252,8 @@ impl TokenStore for MemoryStore {
         let ended = state.end_by(token.expose());
         drop(state);
         Ok(match ended {
-            Some(family) if family.session.expires_at > SystemTime::now() => {
-                Revocation::Sessions(family.session.id.into())
+            Some(family) if family.is_alive(SystemTime::now()) => {
+                Revocation::Sessions(family.id.into())
             }
             _ => Revocation::NotFound,
         })
@@ -241,10 +264,22 @@ impl TokenStore for MemoryStore {
 impl SessionStore for MemoryStore {
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
         let now = SystemTime::now();
-        let session = Session::new(SessionId::generate()?, subject, expiry(now, self.lifetime));
+        let id = SessionId::generate()?;
         let mut state = self.state();
         let live = state.admit(token, self.capacity, now)?;
-        state.insert(session.clone(), live);
+        let subject = match state.indexes.subjects.get_key_value(subject) {
+            Some((known, _)) => Arc::clone(known),
+            None => subject.into(),
+        };
+        let family = Family {
+            id,
+            subject,
+            expires_at: expiry(now, self.lifetime),
+            live,
+            rotated: Vec::new(),
+        };
+        let session = family.session();
+        state.insert(family);
         Ok(session)
     }
 
@@ -255,7 +290,7 @@ impl SessionStore for MemoryStore {
             return Ok(Rotation::NotFound);
         };
         let family = state.sessions.get(&id);
-        let is_live = match family.filter(|family| family.session.expires_at > now) {
+        let is_live = match family.filter(|family| family.is_alive(now)) {
             Some(family) => family.live.0.expose() == presented.expose(),
             None => return Ok(Rotation::NotFound),
         };
@@ -267,12 +302,12 @@ impl SessionStore for MemoryStore {
         let Some(family) = state.sessions.get_mut(&id) else {
             return Ok(Rotation::NotFound);
         };
-        family.session.expires_at = expiry(now, self.lifetime);
+        family.expires_at = expiry(now, self.lifetime);
         let rotated = std::mem::replace(&mut family.live, next.clone());
         family.rotated.push(rotated);
         let forgotten =
             (family.rotated.len() > usize::from(MAX_ROTATED)).then(|| family.rotated.remove(0));
-        let session = family.session.clone();
+        let session = family.session();
         if let Some(forgotten) = forgotten {
             state.tokens.remove(&forgotten);
         }
@@ -287,9 +322,8 @@ impl SessionStore for MemoryStore {
             .get(token.expose())
             .and_then(|id| state.sessions.get(id))
             .filter(|family| family.live.0.expose() == token.expose())
-            .map(|family| &family.session)
-            .filter(|session| session.expires_at > SystemTime::now())
-            .cloned())
+            .filter(|family| family.is_alive(SystemTime::now()))
+            .map(Family::session))
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
@@ -297,13 +331,48 @@ impl SessionStore for MemoryStore {
             .state()
             .sessions
             .get(id)
-            .map(|family| &family.session)
-            .filter(|session| session.expires_at > SystemTime::now())
-            .cloned())
+            .filter(|family| family.is_alive(SystemTime::now()))
+            .map(Family::session))
     }
 
-    async fn drop_expired(&self) -> Result<u64, BoxError> {
-        Ok(self.state().drop_expired(SystemTime::now()) as u64)
+    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        Ok(self.state().drop_expired(SystemTime::now(), at_most))
+    }
+}
+
+#[async_trait]
+impl SubjectStore for MemoryStore {
+    async fn revoke_scope(&self, token: &Token, scope: Scope) -> Result<Revocation, BoxError> {
+        if scope == Scope::This {
+            return self.revoke(token).await;
+        }
+        let now = SystemTime::now();
+        let mut state = self.state();
+        let presented = state
+            .tokens
+            .get(token.expose())
+            .and_then(|id| state.sessions.get(id))
+            .filter(|family| family.is_alive(now))
+            .map(|family| (family.id.clone(), Arc::clone(&family.subject)));
+        let Some((presented, subject)) = presented else {
+            return Ok(Revocation::NotFound);
+        };
+        let of_subject = state.indexes.subjects.remove(&subject);
+        let mut ended = Vec::new();
+        let mut kept = Vec::new();
+        for id in of_subject.unwrap_or_default() {
+            if scope == Scope::Others && id == presented {
+                kept.push(id);
+            } else if let Some(family) = state.end(&id)
+                && family.is_alive(now)
+            {
+                ended.push(id);
+            }
+        }
+        if !kept.is_empty() {
+            state.indexes.subjects.insert(subject, kept);
+        }
+        Ok(Revocation::of(ended))
     }
 }
 
@@ -327,7 +396,10 @@ mod tests {
         }
         let state = store.state();
         assert!(state.tokens.is_empty() && state.sessions.is_empty());
-        assert!(state.due.len() <= 65, "{}", state.due.len());
+        let indexes = &state.indexes;
+        assert!(indexes.entries <= 65, "{}", indexes.entries);
+        assert!(indexes.due.len() <= indexes.entries);
+        assert!(indexes.subjects["alice"].len() <= indexes.entries);
     }
 
     #[test]
@@ -341,8 +413,8 @@ mod tests {
         };
         assert!(rotated.expires_at > opened.expires_at);
         let mut state = store.state();
-        assert_eq!(state.drop_expired(opened.expires_at), 0);
-        assert_eq!(state.drop_expired(rotated.expires_at), 1);
+        assert_eq!(state.drop_expired(opened.expires_at, 9), 0);
+        assert_eq!(state.drop_expired(rotated.expires_at, 9), 1);
         assert!(state.tokens.is_empty() && state.sessions.is_empty());
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use smallvec::SmallVec;
@@ -12,13 +11,23 @@ use crate::Token;
 
 #[cfg(feature = "memory")]
 mod memory;
+mod session;
+#[cfg(feature = "_stores")]
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod subject;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "tokio")]
+pub use session::drop_expired_every;
+pub use session::{Rotation, Session, SessionStore};
+#[cfg(feature = "_stores")]
+pub(crate) use shared::random_hex;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use subject::{Scope, SubjectStore};
 
 pub use tower::BoxError;
 
@@ -102,6 +111,24 @@ pub enum Revocation {
     Sessions(Sessions),
 }
 
+impl Revocation {
+    /// These sessions were ended, if there are any.
+    ///
+    /// ```
+    /// use tower_logout::Revocation;
+    ///
+    /// assert_eq!(Revocation::of([]), Revocation::NotFound);
+    /// ```
+    pub fn of(ended: impl IntoIterator<Item = SessionId>) -> Self {
+        let ended: Sessions = ended.into_iter().collect();
+        if ended.is_empty() {
+            Self::NotFound
+        } else {
+            Self::Sessions(ended)
+        }
+    }
+}
+
 /// The opaque id of a session: the same for all tokens of its rotation family, and no secret.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
@@ -117,11 +144,9 @@ impl SessionId {
         &self.0
     }
 
-    #[cfg(any(feature = "memory", feature = "sqlite"))]
+    #[cfg(feature = "_stores")]
     fn generate() -> Result<Self, BoxError> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)?;
-        Ok(Self::new(hex(&random)))
+        Ok(Self::new(random_hex::<16>()?.as_str()))
     }
 }
 
@@ -150,7 +175,7 @@ pub struct Sessions(SmallVec<[SessionId; 1]>);
 
 impl From<SessionId> for Sessions {
     fn from(id: SessionId) -> Self {
-        [id].into_iter().collect()
+        Self(SmallVec::from_buf([id]))
     }
 }
 
@@ -227,123 +252,4 @@ where
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         (self.revoke)(token.clone()).await
     }
-}
-
-/// What a login and a refresh handler need beside [`TokenStore`]: sessions that are opened for a
-/// subject, and refresh tokens that are rotated.
-///
-/// # Contract
-///
-/// A session has one live token and a family of rotated ones, of which a store remembers the last
-/// thousand at least. It lives for the store's lifetime after it was opened or last rotated. [`rotate`](Self::rotate) is atomic against
-/// [`revoke`](TokenStore::revoke): after a revoke has returned, no rotation of that family
-/// succeeds, and none that succeeded earlier leaves a live token.
-#[async_trait]
-pub trait SessionStore: TokenStore {
-    /// Opens a session for a subject, with a token that is new to the store: one of
-    /// [`Token::generate`], say.
-    ///
-    /// # Errors
-    ///
-    /// If the token is known already, or the store fails.
-    async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError>;
-
-    /// Replaces the live token of a session by `next`, and renews the session's lifetime.
-    ///
-    /// The presented token is dead afterwards. Presented again it ends the session, for one of the
-    /// two who hold it stole it (RFC 9700 §4.14.2).
-    ///
-    /// # Errors
-    ///
-    /// If `next` is known already, or the store fails. The presented token is then as it was.
-    async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError>;
-
-    /// The session whose live token this is.
-    ///
-    /// # Errors
-    ///
-    /// If the store fails.
-    async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError>;
-
-    /// The live session of this id: what a handler asks that is shown an access token, since the
-    /// token itself does not know that its session was ended.
-    ///
-    /// # Errors
-    ///
-    /// If the store fails.
-    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError>;
-
-    /// Drops the sessions that have expired, and says how many.
-    ///
-    /// # Errors
-    ///
-    /// If the store fails.
-    async fn drop_expired(&self) -> Result<u64, BoxError>;
-}
-
-/// A session that is alive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Whose it is.
-    pub subject: String,
-    /// When it ends unless it is rotated before.
-    pub expires_at: SystemTime,
-}
-
-impl Session {
-    /// A session, as a store of your own returns it.
-    pub fn new(id: SessionId, subject: impl Into<String>, expires_at: SystemTime) -> Self {
-        Self {
-            id,
-            subject: subject.into(),
-            expires_at,
-        }
-    }
-}
-
-/// What [`SessionStore::rotate`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rotation {
-    /// The presented token is dead, and the next one alive.
-    Rotated(Session),
-    /// The presented token had been rotated before: its session was ended.
-    Reused(SessionId),
-    /// The presented token is unknown, expired or revoked.
-    NotFound,
-}
-
-/// When a session that is opened or rotated at `now` ends. A lifetime beyond a century is a century,
-/// lest the sum be more than a clock can show.
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-fn expiry(now: SystemTime, lifetime: std::time::Duration) -> SystemTime {
-    const CENTURY: std::time::Duration = std::time::Duration::from_hours(100 * 365 * 24);
-    now + lifetime.min(CENTURY)
-}
-
-/// How long a session lives unless the store is told otherwise: 30 days.
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-const DEFAULT_LIFETIME: std::time::Duration = std::time::Duration::from_hours(30 * 24);
-
-/// How many rotated tokens of a session are remembered. Without a bound, a client that refreshes in
-/// a loop fills the store.
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-const MAX_ROTATED: u16 = 1000;
-
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-const TOKEN_TAKEN: &str = "the token is known already: open and rotate need one of their own, \
-                           such as Token::generate gives";
-
-/// Lower-case hexadecimal digits.
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }

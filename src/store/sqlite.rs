@@ -8,10 +8,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, SqliteConnection, SqlitePool};
 
-use super::{
-    BoxError, DEFAULT_LIFETIME, MAX_ROTATED, Revocation, Rotation, Session, SessionId,
-    SessionStore, TOKEN_TAKEN, TokenStore, expiry,
-};
+use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry};
+use super::{BoxError, Revocation, Rotation, Session, SessionId, SessionStore, TokenStore};
 use crate::Token;
 
 /// A store in SQLite.
@@ -236,12 +234,16 @@ impl SessionStore for SqliteStore {
         Ok(found.map(|(id, subject, expires_at)| session(id, subject, expires_at)))
     }
 
-    async fn drop_expired(&self) -> Result<u64, BoxError> {
-        let dropped = sqlx::query("DELETE FROM tower_logout_sessions WHERE expires_at <= ?")
-            .bind(millis(SystemTime::now()))
-            .execute(&self.pool)
-            .await?;
-        Ok(dropped.rows_affected())
+    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        let dropped = sqlx::query(
+            "DELETE FROM tower_logout_sessions WHERE id IN \
+             (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+        )
+        .bind(millis(SystemTime::now()))
+        .bind(at_most)
+        .execute(&self.pool)
+        .await?;
+        Ok(u32::try_from(dropped.rows_affected()).unwrap_or(at_most))
     }
 }
 
