@@ -1,63 +1,16 @@
 //! A person logs out on the page, and the browser holds nothing of the login.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::response::{AppendHeaders, Html};
 use axum::routing::get;
-use chromiumoxide::browser::{Browser, BrowserConfig};
-use chromiumoxide::page::Page;
-use futures::StreamExt;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use tower_http::cors::CorsLayer;
 use tower_logout::{AuthCookies, LogoutLayer};
 
+use crate::support::browser::{Chromium, click, run, wait_for};
 use crate::support::process::ExampleServer;
 use crate::support::server::serve;
 use crate::support::*;
-
-/// A headless Chromium with a profile of its own.
-struct Chromium {
-    browser: Browser,
-    driver: tokio::task::JoinHandle<()>,
-    _profile: tempfile::TempDir,
-}
-
-impl Chromium {
-    /// `None` where there is none.
-    async fn start() -> Option<Self> {
-        let program = find_program(&["chromium", "chromium-browser", "google-chrome"])?;
-        let profile = tempfile::tempdir().unwrap();
-        let config = BrowserConfig::builder()
-            .chrome_executable(program)
-            .user_data_dir(profile.path())
-            .no_sandbox()
-            .args([
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-sync",
-            ])
-            .build()
-            .unwrap();
-        let (browser, mut events) = Browser::launch(config).await.unwrap();
-        let driver = tokio::spawn(async move { while events.next().await.is_some() {} });
-        Some(Self {
-            browser,
-            driver,
-            _profile: profile,
-        })
-    }
-
-    async fn open(&self, url: &str) -> Page {
-        self.browser.new_page(url).await.unwrap()
-    }
-
-    async fn close(mut self) {
-        self.browser.close().await.unwrap();
-        self.browser.wait().await.unwrap();
-        self.driver.await.unwrap();
-    }
-}
 
 #[tokio::test]
 async fn after_the_button_the_browser_holds_neither_cookie() {
@@ -72,7 +25,10 @@ async fn after_the_button_the_browser_holds_neither_cookie() {
         "document.querySelector('#username').textContent === 'alice'",
     )
     .await;
-    assert_eq!(cookie_names(&page).await, ["accessToken", "refreshToken"]);
+    assert_eq!(
+        chromium.cookie_names().await,
+        ["accessToken", "refreshToken"]
+    );
 
     click(&page, "#logout").await;
     wait_for(
@@ -81,7 +37,7 @@ async fn after_the_button_the_browser_holds_neither_cookie() {
     )
     .await;
     wait_for(&page, "!document.querySelector('#out').hidden").await;
-    assert_eq!(cookie_names(&page).await, [""; 0]);
+    assert_eq!(chromium.cookie_names().await, [""; 0]);
     chromium.close().await;
 }
 
@@ -124,49 +80,14 @@ async fn a_page_of_another_origin_logs_out_with_the_contracts_axios_call() {
     let api = format!("http://localhost:{}", serve(api).await.port());
 
     let page = chromium.open(&format!("{api}/login")).await;
-    assert_eq!(cookie_names(&page).await, ["accessToken", "refreshToken"]);
+    assert_eq!(
+        chromium.cookie_names().await,
+        ["accessToken", "refreshToken"]
+    );
     page.goto(&origin).await.unwrap();
-    let answer: String = page
-        .evaluate(format!("({AS_AXIOS_DOES})('{api}')"))
-        .await
-        .unwrap()
-        .into_value()
-        .unwrap();
+    let answer: String = run(&page, &format!("({AS_AXIOS_DOES})('{api}')")).await;
     assert_eq!(answer, r#"200 {"message":"Logged out successfully"}"#);
     assert!(!is_live(&store, &token).await);
-    assert_eq!(cookie_names(&page).await, [""; 0]);
+    assert_eq!(chromium.cookie_names().await, [""; 0]);
     chromium.close().await;
-}
-
-async fn click(page: &Page, selector: &str) {
-    wait_for(
-        page,
-        &format!("document.querySelector('{selector}').offsetParent !== null"),
-    )
-    .await;
-    page.find_element(selector)
-        .await
-        .unwrap()
-        .click()
-        .await
-        .unwrap();
-}
-
-async fn wait_for(page: &Page, condition: &str) {
-    for _ in 0..200 {
-        let value = page.evaluate(condition).await.unwrap().into_value();
-        if matches!(value, Ok(true)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never true: {condition}");
-}
-
-/// Through the DevTools protocol, which shows `HttpOnly` cookies.
-async fn cookie_names(page: &Page) -> Vec<String> {
-    let cookies = page.get_cookies().await.unwrap();
-    let mut names: Vec<_> = cookies.into_iter().map(|cookie| cookie.name).collect();
-    names.sort();
-    names
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod axum_placement;
+mod browser_truth;
 mod cookie_configuration;
 mod disconnect_deadline_panic;
 mod every_credential_is_read;

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod browser;
 pub mod gate;
 pub mod process;
 pub mod server;

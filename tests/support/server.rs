@@ -1,6 +1,7 @@
-//! A server on a real socket, over HTTP/1 and HTTP/2 with prior knowledge.
+//! A server on a real socket, over HTTP/1 and HTTP/2.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -9,7 +10,11 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
 use tower::{BoxError, Service};
 
 /// Serves on a free port until the test's runtime ends.
@@ -26,14 +31,64 @@ where
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(answer(stream, service.clone()));
+        }
+    });
+    address
+}
+
+/// The same over TLS, with a certificate that it makes itself.
+pub async fn serve_https<S, B>(service: S) -> SocketAddr
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError> + Send,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(tls_config()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, service) = (acceptor.clone(), service.clone());
             tokio::spawn(async move {
-                // A client that hangs up is an error to hyper, and the point of some tests.
-                let _ = auto::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                // A browser opens connections that it then does not use.
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    answer(stream, service).await;
+                }
             });
         }
     });
     address
+}
+
+async fn answer<I, S, B>(stream: I, service: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError> + Send,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // A client that hangs up is an error to hyper, and the point of some tests.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+        .await;
+}
+
+fn tls_config() -> ServerConfig {
+    let names = ["site-a.test", "*.site-a.test", "*.site-b.test"];
+    let made = rcgen::generate_simple_self_signed(names.map(Into::into)).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.into()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
 }
