@@ -16,7 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_logout::cookie::{Cookie, CookieBuilder, SameSite};
 use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, OriginCheck, Token};
 
-use crate::support::browser::{Chromium, ThirdPartyCookies, run, wait_for};
+use crate::support::browser::{Chromium, ThirdPartyCookies, return_to, run, wait_for};
 use crate::support::server::{serve, serve_https};
 use crate::support::*;
 
@@ -483,14 +483,7 @@ impl Site {
         let server = &way.logout_server;
         if removal == Removal::Form {
             // The answer to the last form may be on the page.
-            let home = &way.logout_page;
-            let home_again = format!("if (location.origin !== '{home}') location = '{home}'");
-            page.evaluate(home_again).await.unwrap();
-            wait_for(
-                page,
-                &format!("location.origin === '{home}' && document.readyState === 'complete'"),
-            )
-            .await;
+            return_to(page, &way.logout_page).await;
             let id = self.forms.fetch_add(1, Ordering::Relaxed);
             let submit = format!(
                 "{{

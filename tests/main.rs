@@ -10,6 +10,7 @@ mod browser_truth;
 mod cookie_configuration;
 mod disconnect_deadline_panic;
 mod every_credential_is_read;
+mod forced_logout;
 mod how_far_a_logout_reaches;
 mod in_a_browser;
 mod logout_contract;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chromiumoxide::browser::{Browser, BrowserConfig};
 use chromiumoxide::cdp::browser_protocol::network::Cookie;
+use chromiumoxide::cdp::browser_protocol::target::CloseTargetParams;
 use chromiumoxide::page::Page;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -66,9 +67,29 @@ impl Chromium {
         self.browser.new_page(url).await.unwrap()
     }
 
+    /// Closes a page, wherever it may be heading.
+    pub async fn close_page(&self, page: &Page) {
+        let target = page.target_id().clone();
+        self.browser
+            .execute(CloseTargetParams::new(target))
+            .await
+            .unwrap();
+    }
+
     /// All that it holds, of every site and partition, `HttpOnly` or not.
     pub async fn cookies(&self) -> Vec<Cookie> {
         self.browser.get_cookies().await.unwrap()
+    }
+
+    /// Waits until it has taken in an answer that removes them all.
+    pub async fn lost_its_cookies(&self) {
+        for _ in 0..1000 {
+            if self.cookies().await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it keeps {:?}", self.cookie_names().await);
     }
 
     pub async fn clear_cookies(&self) {
@@ -94,6 +115,14 @@ pub async fn run<T: DeserializeOwned>(page: &Page, script: &str) -> T {
     let result = page.evaluate(script).await;
     let result = result.unwrap_or_else(|error| panic!("{script}: {error}"));
     result.into_value().unwrap()
+}
+
+/// Brings the page back to an origin, if it is on another one.
+pub async fn return_to(page: &Page, origin: &str) {
+    let home_again = format!("if (location.origin !== '{origin}') location = '{origin}'");
+    page.evaluate(home_again).await.unwrap();
+    let there = "document.readyState === 'complete'";
+    wait_for(page, &format!("location.origin === '{origin}' && {there}")).await;
 }
 
 pub async fn click(page: &Page, selector: &str) {
