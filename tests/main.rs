@@ -19,4 +19,5 @@ mod pass_through;
 mod request_forgery;
 mod session_stores;
 mod the_example_server;
+mod the_gateway;
 mod through_real_sockets;

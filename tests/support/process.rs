@@ -1,4 +1,4 @@
-//! The example server as a process of its own.
+//! The examples as processes of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// `examples/axum.rs`, running on a free port with a database of its own.
+/// An example, running on a free port in a folder of its own.
 pub struct ExampleServer {
     pub url: String,
     pub folder: tempfile::TempDir,
@@ -14,9 +14,15 @@ pub struct ExampleServer {
 }
 
 impl ExampleServer {
+    /// `examples/axum.rs`, with a database of its own.
     pub async fn start() -> Self {
+        Self::start_example("axum", &[]).await
+    }
+
+    pub async fn start_example(name: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Self::command(folder.path()).spawn().unwrap();
+        let mut command = example(name, folder.path());
+        let mut child = command.args(arguments).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines
             .next_line()
@@ -41,16 +47,19 @@ impl ExampleServer {
         format!("sqlite:{}", file.display())
     }
 
-    /// The example, not yet started.
+    /// `examples/axum.rs`, not yet started.
     pub fn command(folder: &Path) -> Command {
-        let mut command = Command::new(binary());
-        command
-            .current_dir(folder)
-            .env("BIND", "127.0.0.1:0")
-            .env_remove("DATABASE_URL")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        command
+        example("axum", folder)
+    }
+
+    /// How much memory it has, in KiB.
+    #[cfg(target_os = "linux")]
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        number.parse().unwrap()
     }
 
     /// Sends it a signal, `"TERM"` say.
@@ -66,11 +75,22 @@ impl ExampleServer {
     }
 }
 
+fn example(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(binary(name));
+    command
+        .current_dir(folder)
+        .env("BIND", "127.0.0.1:0")
+        .env_remove("DATABASE_URL")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
 /// Cargo builds the examples next to the tests.
-fn binary() -> PathBuf {
+fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     profile
         .join("examples")
-        .join(format!("axum{}", std::env::consts::EXE_SUFFIX))
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
