@@ -20,4 +20,5 @@ mod request_forgery;
 mod session_stores;
 mod the_example_server;
 mod the_gateway;
+mod the_other_examples;
 mod through_real_sockets;
