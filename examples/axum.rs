@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower_logout::{
-    AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqliteStore, Token,
+    AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqlStore, Token,
     drop_expired_every,
 };
 
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
-    let store = SqliteStore::connect(&database).await?;
+    let store = SqlStore::connect(&database).await?;
     tokio::spawn(drop_expired_every(
         Duration::from_hours(1),
         store.clone(),

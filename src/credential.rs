@@ -52,7 +52,7 @@ impl Token {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg(feature = "_stores")]
+    #[cfg(feature = "_random")]
     pub fn generate() -> Result<Self, crate::BoxError> {
         Ok(Self(crate::store::random_hex::<32>()?))
     }

@@ -59,6 +59,25 @@ pub enum ConfigError {
         /// The logout path.
         logout_path: String,
     },
+    /// The key of an HMAC is so short that it can be guessed.
+    ShortKey {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The database has no such table, or shows it to somebody else.
+    MissingTable {
+        /// The table's name.
+        table: String,
+    },
+    /// The table has no such column.
+    MissingColumn {
+        /// The table's name.
+        table: String,
+        /// The name that was looked for.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
     /// A trusted origin is not one that a browser would send.
     InvalidOrigin {
         /// The origin as given.
@@ -114,6 +133,24 @@ impl fmt::Display for ConfigError {
                 f,
                 "no browser would send cookie {name:?} with Path={cookie_path} to {logout_path}: \
                  give it a Path that covers the logout path, or move the logout path below it"
+            ),
+            Self::ShortKey { bytes } => write!(
+                f,
+                "a key of {bytes} bytes can be guessed: give one of 16 random bytes at least"
+            ),
+            Self::MissingTable { table } => write!(
+                f,
+                "the database has no table {table:?}: check its name, its schema and the rights of \
+                 the user who connects"
+            ),
+            Self::MissingColumn {
+                table,
+                column,
+                found,
+            } => write!(
+                f,
+                "the table {table:?} has no column {column:?}: it has {}",
+                found.join(", ")
             ),
             Self::InvalidOrigin { origin } => write!(
                 f,

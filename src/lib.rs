@@ -50,7 +50,7 @@
 //!     .layer(LogoutLayer::new(sessions));
 //! ```
 //!
-//! A closure will do as well ([`store_fn`]), and `MemoryStore` and `SqliteStore` are complete stores
+//! A closure will do as well ([`store_fn`]), and `MemoryStore` and `SqlStore` are complete stores
 //! that open, rotate and end sessions ([`SessionStore`]).
 //!
 //! # Place it
@@ -89,7 +89,7 @@
 //! | `tokio` | yes | the deadline, and revocations that outlive their connection |
 //! | `tracing` | no | one event per logout |
 //! | `memory` | no | `MemoryStore`, and `Token::generate` |
-//! | `sqlite` | no | `SqliteStore` through sqlx, and `Token::generate` |
+//! | `sqlite` | no | `SqlStore` through sqlx, and `Token::generate` |
 //!
 //! [Tower]: https://docs.rs/tower
 
@@ -108,6 +108,8 @@ mod route;
 mod runtime;
 mod service;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use async_trait::async_trait;
 pub use cookie;
@@ -123,11 +125,15 @@ pub use outcome::{Failure, FailureKind, Outcome, Refusal};
 pub use service::{Logout, LogoutEndpoint};
 #[cfg(feature = "memory")]
 pub use store::MemoryStore;
-#[cfg(feature = "sqlite")]
-pub use store::SqliteStore;
+#[cfg(feature = "retry")]
+pub use store::RetryStore;
 #[cfg(feature = "tokio")]
 pub use store::drop_expired_every;
 pub use store::{
-    BoxError, Revocation, Rotation, Scope, Session, SessionId, SessionStore, Sessions, StoreFn,
-    SubjectStore, TokenStore, store_fn,
+    BoxError, MigrationStore, Revocation, Rotation, Scope, Session, SessionId, SessionStore,
+    Sessions, StoreFn, SubjectStore, TokenStore, Transient, store_fn,
 };
+#[cfg(feature = "_sql")]
+pub use store::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};
+#[cfg(feature = "redis")]
+pub use store::{RedisConnection, RedisStore};

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri};
 
-use crate::store::{BoxError, Revocation, Scope, SubjectStore, TokenStore};
+use crate::store::{BoxError, Revocation, Scope, SubjectStore, TokenStore, revoke_scope};
 use crate::{ConfigError, Token};
 
 /// The path of the contract.
@@ -41,11 +41,11 @@ impl<T: SubjectStore> Action<T> {
         match scope {
             Scope::This => Self::this(),
             Scope::Others => Self {
-                revoke: |store, token| store.revoke_scope(token, Scope::Others),
+                revoke: |store, token| Box::pin(revoke_scope(store, token, Scope::Others)),
                 ends_this: false,
             },
             Scope::All => Self {
-                revoke: |store, token| store.revoke_scope(token, Scope::All),
+                revoke: |store, token| Box::pin(revoke_scope(store, token, Scope::All)),
                 ends_this: true,
             },
         }

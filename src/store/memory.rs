@@ -10,8 +10,7 @@ use async_trait::async_trait;
 
 use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry};
 use super::{
-    BoxError, Revocation, Rotation, Scope, Session, SessionId, SessionStore, SubjectStore,
-    TokenStore,
+    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
 };
 use crate::Token;
 
@@ -123,6 +122,11 @@ impl std::borrow::Borrow<str> for Key {
 }
 
 impl State {
+    /// The family that a token belongs to, be it the live one or rotated away.
+    fn family_of(&self, token: &Token) -> Option<&Family> {
+        self.sessions.get(self.tokens.get(token.expose())?)
+    }
+
     fn end(&mut self, id: &SessionId) -> Option<Family> {
         let family = self.sessions.remove(id)?;
         for key in family.keys() {
@@ -318,9 +322,7 @@ impl SessionStore for MemoryStore {
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
         let state = self.state();
         Ok(state
-            .tokens
-            .get(token.expose())
-            .and_then(|id| state.sessions.get(id))
+            .family_of(token)
             .filter(|family| family.live.0.expose() == token.expose())
             .filter(|family| family.is_alive(SystemTime::now()))
             .map(Family::session))
@@ -342,37 +344,33 @@ impl SessionStore for MemoryStore {
 
 #[async_trait]
 impl SubjectStore for MemoryStore {
-    async fn revoke_scope(&self, token: &Token, scope: Scope) -> Result<Revocation, BoxError> {
-        if scope == Scope::This {
-            return self.revoke(token).await;
-        }
+    async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
+        let state = self.state();
+        let family = state.family_of(token);
+        let family = family.filter(|family| family.is_alive(SystemTime::now()));
+        Ok(family.map(|family| family.subject.to_string()))
+    }
+
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        keep: Option<&Token>,
+    ) -> Result<Revocation, BoxError> {
         let now = SystemTime::now();
         let mut state = self.state();
-        let presented = state
-            .tokens
-            .get(token.expose())
-            .and_then(|id| state.sessions.get(id))
-            .filter(|family| family.is_alive(now))
-            .map(|family| (family.id.clone(), Arc::clone(&family.subject)));
-        let Some((presented, subject)) = presented else {
+        let kept = keep.and_then(|token| state.family_of(token));
+        let kept = kept.map(|family| family.id.clone());
+        let Some((subject, ids)) = state.indexes.subjects.remove_entry(subject) else {
             return Ok(Revocation::NotFound);
         };
-        let of_subject = state.indexes.subjects.remove(&subject);
-        let mut ended = Vec::new();
-        let mut kept = Vec::new();
-        for id in of_subject.unwrap_or_default() {
-            if scope == Scope::Others && id == presented {
-                kept.push(id);
-            } else if let Some(family) = state.end(&id)
-                && family.is_alive(now)
-            {
-                ended.push(id);
-            }
-        }
+        let (kept, ids): (Vec<_>, Vec<_>) =
+            ids.into_iter().partition(|id| kept.as_ref() == Some(id));
         if !kept.is_empty() {
             state.indexes.subjects.insert(subject, kept);
         }
-        Ok(Revocation::of(ended))
+        let ended = ids.iter().filter_map(|id| state.end(id));
+        let alive = ended.filter(|family| family.is_alive(now));
+        Ok(Revocation::of(alive.map(|family| family.id)))
     }
 }
 

@@ -11,23 +11,38 @@ use crate::Token;
 
 #[cfg(feature = "memory")]
 mod memory;
+mod migration;
+#[cfg(feature = "_random")]
+mod random;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "retry")]
+mod retry;
 mod session;
 #[cfg(feature = "_stores")]
 mod shared;
-#[cfg(feature = "sqlite")]
-mod sqlite;
+#[cfg(feature = "_sql")]
+mod sql;
 mod subject;
+mod transient;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+pub use migration::MigrationStore;
+#[cfg(feature = "_random")]
+pub(crate) use random::random_hex;
+#[cfg(feature = "redis")]
+pub use redis::{RedisConnection, RedisStore};
+#[cfg(feature = "retry")]
+pub use retry::RetryStore;
 #[cfg(feature = "tokio")]
 pub use session::drop_expired_every;
 pub use session::{Rotation, Session, SessionStore};
-#[cfg(feature = "_stores")]
-pub(crate) use shared::random_hex;
-#[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+#[cfg(feature = "_sql")]
+pub use sql::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};
+pub(crate) use subject::revoke_scope;
 pub use subject::{Scope, SubjectStore};
+pub use transient::Transient;
 
 pub use tower::BoxError;
 

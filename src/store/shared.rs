@@ -1,10 +1,8 @@
 //! What our own stores have in common.
 
+#[cfg(any(feature = "_sql", feature = "redis"))]
+use std::time::UNIX_EPOCH;
 use std::time::{Duration, SystemTime};
-
-use zeroize::Zeroizing;
-
-use super::BoxError;
 
 /// How long a session lives unless the store is told otherwise: 30 days.
 pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -23,20 +21,15 @@ pub(super) fn expiry(now: SystemTime, lifetime: Duration) -> SystemTime {
     now + lifetime.min(CENTURY)
 }
 
-/// Bytes of the operating system's random source, as hexadecimal digits.
-pub(crate) fn random_hex<const BYTES: usize>() -> Result<Zeroizing<String>, BoxError> {
-    let mut random = Zeroizing::new([0; BYTES]);
-    getrandom::fill(&mut *random)?;
-    Ok(Zeroizing::new(hex(&*random)))
+/// Milliseconds since 1970, as databases have them.
+#[cfg(any(feature = "_sql", feature = "redis"))]
+pub(super) fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
+/// The time of such a number.
+#[cfg(any(feature = "_sql", feature = "redis"))]
+pub(super) fn time(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs())
 }

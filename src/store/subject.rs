@@ -24,31 +24,71 @@ pub enum Scope {
 ///
 /// # Contract
 ///
-/// The subject is that of the presented token, as the store knows it: no request says whose sessions
-/// it ends. What [`TokenStore`] asks of a session holds for each of those that are in scope and were
-/// open when the call began. A login at the same time may be ended, or not.
+/// What [`TokenStore`] asks of a session holds for each session of the subject that was open when
+/// [`revoke_subject`](Self::revoke_subject) was called. A login at the same time may be ended, or not.
 ///
-/// A token that is unknown or expired ends nothing: [`Revocation::NotFound`].
+/// In a logout, the subject is that of the presented token, as the store knows it: no request says
+/// whose sessions it ends.
 #[async_trait]
 pub trait SubjectStore: TokenStore {
-    /// Ends the subject's sessions that are in scope.
+    /// Whose session this token belongs to, be it the live one or rotated away. `None` if it is
+    /// unknown or expired.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError>;
+
+    /// Ends all sessions of a subject, except for that which the token `keep` belongs to. After a
+    /// change of password, an application calls it as well.
     ///
     /// # Errors
     ///
     /// Whatever kept the store from knowing that the sessions are ended.
-    async fn revoke_scope(&self, token: &Token, scope: Scope) -> Result<Revocation, BoxError>;
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        keep: Option<&Token>,
+    ) -> Result<Revocation, BoxError>;
 }
 
-#[async_trait]
-impl<T: SubjectStore + ?Sized> SubjectStore for Arc<T> {
-    async fn revoke_scope(&self, token: &Token, scope: Scope) -> Result<Revocation, BoxError> {
-        (**self).revoke_scope(token, scope).await
+/// Ends what is in scope of a presented token.
+pub(crate) async fn revoke_scope(
+    store: &impl SubjectStore,
+    token: &Token,
+    scope: Scope,
+) -> Result<Revocation, BoxError> {
+    let keep = match scope {
+        Scope::This => return store.revoke(token).await,
+        Scope::Others => Some(token),
+        Scope::All => None,
+    };
+    match (store.subject(token).await?, keep) {
+        (Some(subject), keep) => store.revoke_subject(&subject, keep).await,
+        // A session of nobody is its own only one.
+        (None, None) => store.revoke(token).await,
+        (None, Some(_)) => Ok(Revocation::NotFound),
     }
 }
 
-#[async_trait]
-impl<T: SubjectStore + ?Sized> SubjectStore for Box<T> {
-    async fn revoke_scope(&self, token: &Token, scope: Scope) -> Result<Revocation, BoxError> {
-        (**self).revoke_scope(token, scope).await
-    }
+/// For `Arc` and `Box`, of `dyn SubjectStore` too.
+macro_rules! forward {
+    ($($pointer:ident),*) => {$(
+        #[async_trait]
+        impl<T: SubjectStore + ?Sized> SubjectStore for $pointer<T> {
+            async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
+                (**self).subject(token).await
+            }
+
+            async fn revoke_subject(
+                &self,
+                subject: &str,
+                keep: Option<&Token>,
+            ) -> Result<Revocation, BoxError> {
+                (**self).revoke_subject(subject, keep).await
+            }
+        }
+    )*};
 }
+
+forward!(Arc, Box);

@@ -1,16 +1,17 @@
 CREATE TABLE tower_logout_sessions (
     id         TEXT    NOT NULL PRIMARY KEY,
     subject    TEXT    NOT NULL,
-    generation INTEGER NOT NULL DEFAULT 0, -- that of the live token
-    expires_at INTEGER NOT NULL            -- milliseconds since 1970
+    generation INTEGER NOT NULL, -- that of the live token
+    expires_at INTEGER NOT NULL  -- milliseconds since 1970
 ) WITHOUT ROWID;
 
+CREATE INDEX tower_logout_sessions_subject ON tower_logout_sessions (subject);
 CREATE INDEX tower_logout_sessions_expires_at ON tower_logout_sessions (expires_at);
 
 CREATE TABLE tower_logout_tokens (
-    digest     BLOB    NOT NULL PRIMARY KEY, -- SHA-256
+    digest     BLOB    NOT NULL PRIMARY KEY,
     session_id TEXT    NOT NULL REFERENCES tower_logout_sessions (id) ON DELETE CASCADE,
-    generation INTEGER NOT NULL              -- rotated away if below that of its session
+    generation INTEGER NOT NULL -- rotated away if below that of its session
 ) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX tower_logout_tokens_session_id ON tower_logout_tokens (session_id, generation);

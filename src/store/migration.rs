@@ -1,0 +1,113 @@
+//! Two stores, while sessions move from one to the other.
+
+use async_trait::async_trait;
+use futures::future::join;
+
+use super::{
+    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
+};
+use crate::Token;
+
+/// Two stores during a migration: sessions are opened in the new one, and live on in the old one until
+/// they end.
+///
+/// A logout ends a session in both, at the same time, and an error of either is an error. When the
+/// last session of the old store has expired, the new one can stand alone.
+///
+/// ```
+/// use tower_logout::{LogoutLayer, MemoryStore, MigrationStore};
+///
+/// let (old, new) = (MemoryStore::new(), MemoryStore::new());
+/// let layer = LogoutLayer::new(MigrationStore::new(old, new));
+/// ```
+#[derive(Clone, Debug)]
+pub struct MigrationStore<Old, New> {
+    old: Old,
+    new: New,
+}
+
+impl<Old, New> MigrationStore<Old, New> {
+    /// A migration from one store to another.
+    pub fn new(old: Old, new: New) -> Self {
+        Self { old, new }
+    }
+}
+
+/// Both have to have succeeded.
+fn both(
+    old: Result<Revocation, BoxError>,
+    new: Result<Revocation, BoxError>,
+) -> Result<Revocation, BoxError> {
+    Ok(match (old?, new?) {
+        (Revocation::NotFound, found) | (found, Revocation::NotFound) => found,
+        (Revocation::Sessions(mut old), Revocation::Sessions(new)) => {
+            old.append(new);
+            Revocation::Sessions(old)
+        }
+        (Revocation::Sessions(named), Revocation::Revoked)
+        | (Revocation::Revoked, Revocation::Sessions(named)) => Revocation::Sessions(named),
+        (Revocation::Revoked, Revocation::Revoked) => Revocation::Revoked,
+    })
+}
+
+#[async_trait]
+impl<Old: TokenStore, New: TokenStore> TokenStore for MigrationStore<Old, New> {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        let (old, new) = join(self.old.revoke(token), self.new.revoke(token)).await;
+        both(old, new)
+    }
+}
+
+#[async_trait]
+impl<Old: SubjectStore, New: SubjectStore> SubjectStore for MigrationStore<Old, New> {
+    async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
+        match self.new.subject(token).await? {
+            None => self.old.subject(token).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        keep: Option<&Token>,
+    ) -> Result<Revocation, BoxError> {
+        let old = self.old.revoke_subject(subject, keep);
+        let new = self.new.revoke_subject(subject, keep);
+        let (old, new) = join(old, new).await;
+        both(old, new)
+    }
+}
+
+#[async_trait]
+impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, New> {
+    async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
+        self.new.open(subject, token).await
+    }
+
+    async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
+        match self.new.rotate(presented, next).await? {
+            Rotation::NotFound => self.old.rotate(presented, next).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
+        match self.new.find(token).await? {
+            None => self.old.find(token).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
+        match self.new.find_session(id).await? {
+            None => self.old.find_session(id).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        let dropped = self.old.drop_expired(at_most).await?;
+        Ok(dropped + self.new.drop_expired(at_most - dropped).await?)
+    }
+}

@@ -1,0 +1,23 @@
+//! What nobody can guess.
+
+use zeroize::Zeroizing;
+
+use super::BoxError;
+
+/// Bytes of the operating system's random source, as hexadecimal digits.
+pub(crate) fn random_hex<const BYTES: usize>() -> Result<Zeroizing<String>, BoxError> {
+    let mut random = Zeroizing::new([0; BYTES]);
+    getrandom::fill(&mut *random)?;
+    Ok(Zeroizing::new(hex(&*random)))
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}

@@ -1,0 +1,129 @@
+//! Another attempt for errors that may not come again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+
+use super::{
+    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
+    Transient,
+};
+use crate::Token;
+
+/// Tries a store again when its error is marked as [`Transient`], as those of our own stores are.
+///
+/// The attempts are within the layer's [deadline](crate::LogoutLayerBuilder::deadline), and go on in
+/// the background when it has passed. [`open`](SessionStore::open) and
+/// [`rotate`](SessionStore::rotate) are not tried again: of a rotation whose answer was lost, a second
+/// one would be the re-use that ends the session.
+///
+/// Of a revocation whose answer was lost, the second attempt finds nothing: that logout is
+/// [`AlreadyEnded`](crate::Outcome::AlreadyEnded), and its session is named to nobody.
+///
+/// ```
+/// use tower_logout::{LogoutLayer, MemoryStore, RetryStore};
+///
+/// let layer = LogoutLayer::new(RetryStore::new(MemoryStore::new()));
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryStore<S> {
+    store: S,
+    backoff: ExponentialBuilder,
+}
+
+impl<S> RetryStore<S> {
+    /// Three more attempts, after 50 milliseconds or so and then twice as long each time.
+    pub fn new(store: S) -> Self {
+        Self {
+            store,
+            backoff: ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(50))
+                .with_max_times(3)
+                .with_jitter(),
+        }
+    }
+
+    /// How many more attempts there are. 3 by default.
+    ///
+    /// ```
+    /// # use tower_logout::{MemoryStore, RetryStore};
+    /// let store = RetryStore::new(MemoryStore::new()).with_attempts(5);
+    /// ```
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: usize) -> Self {
+        self.backoff = self.backoff.with_max_times(attempts);
+        self
+    }
+
+    /// How long to wait before the first of them, of which up to as much again is chosen at random.
+    /// 50 milliseconds by default.
+    ///
+    /// ```
+    /// # use tower_logout::{MemoryStore, RetryStore};
+    /// use std::time::Duration;
+    ///
+    /// let store = RetryStore::new(MemoryStore::new()).with_delay(Duration::from_millis(10));
+    /// ```
+    #[must_use]
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.backoff = self.backoff.with_min_delay(delay);
+        self
+    }
+
+    async fn attempt<T, Fut>(&self, call: impl FnMut() -> Fut) -> Result<T, BoxError>
+    where
+        Fut: Future<Output = Result<T, BoxError>>,
+    {
+        call.retry(self.backoff)
+            .sleep(tokio::time::sleep)
+            .when(|error| error.is::<Transient>())
+            .await
+    }
+}
+
+#[async_trait]
+impl<S: TokenStore> TokenStore for RetryStore<S> {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        self.attempt(|| self.store.revoke(token)).await
+    }
+}
+
+#[async_trait]
+impl<S: SubjectStore> SubjectStore for RetryStore<S> {
+    async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
+        self.attempt(|| self.store.subject(token)).await
+    }
+
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        keep: Option<&Token>,
+    ) -> Result<Revocation, BoxError> {
+        self.attempt(|| self.store.revoke_subject(subject, keep))
+            .await
+    }
+}
+
+#[async_trait]
+impl<S: SessionStore> SessionStore for RetryStore<S> {
+    async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
+        self.store.open(subject, token).await
+    }
+
+    async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
+        self.store.rotate(presented, next).await
+    }
+
+    async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
+        self.attempt(|| self.store.find(token)).await
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
+        self.attempt(|| self.store.find_session(id)).await
+    }
+
+    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        self.attempt(|| self.store.drop_expired(at_most)).await
+    }
+}

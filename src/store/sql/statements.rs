@@ -1,0 +1,111 @@
+//! The statements over our own tables, in the language of a database.
+
+use std::sync::Arc;
+
+use super::dialect::Dialect;
+
+/// How many sessions one statement ends.
+pub(super) const BATCH: usize = 50;
+
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// Token → id, expiry of the session that was ended, where `DELETE` returns what it deleted.
+    pub(super) end_by_token: Option<Arc<str>>,
+    /// Token → id, expiry, and the session is locked.
+    pub(super) lock_by_token: Arc<str>,
+    /// Id.
+    pub(super) end: Arc<str>,
+    /// As many ids as [`BATCH`] says.
+    pub(super) end_batch: Arc<str>,
+    /// Id, subject, expiry.
+    pub(super) open: Arc<str>,
+    /// Token, id, generation.
+    pub(super) add_token: Arc<str>,
+    /// Token, token, time → id, subject, generation of the session, that of the token; and the
+    /// session is locked.
+    pub(super) lock_for_rotation: Arc<str>,
+    /// Generation, expiry, id.
+    pub(super) renew: Arc<str>,
+    /// Id, generation.
+    pub(super) forget: Arc<str>,
+    /// Token, time → id, subject, expiry.
+    pub(super) find: Arc<str>,
+    /// Id, time → id, subject, expiry.
+    pub(super) find_session: Arc<str>,
+    /// Token → id of the session that it belongs to, be it the live one or rotated away.
+    pub(super) session: Arc<str>,
+    /// Token, time → subject.
+    pub(super) subject: Arc<str>,
+    /// Subject → id, expiry, and the sessions are locked.
+    pub(super) lock_by_subject: Arc<str>,
+    /// Time, number.
+    pub(super) drop_expired: Arc<str>,
+}
+
+impl Statements {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        let statement = |sql: &str| Arc::from(dialect.numbered(sql));
+        let lock = dialect.lock();
+        Self {
+            // A rotation in flight either is undone by the cascade, or finds no session.
+            end_by_token: dialect.returns_deleted().then(|| {
+                statement(
+                    "DELETE FROM tower_logout_sessions WHERE id = \
+                     (SELECT session_id FROM tower_logout_tokens WHERE digest = ?) \
+                     RETURNING id, expires_at",
+                )
+            }),
+            lock_by_token: statement(&format!(
+                "SELECT id, expires_at FROM tower_logout_sessions WHERE id = \
+                 (SELECT session_id FROM tower_logout_tokens WHERE digest = ?){lock}"
+            )),
+            end: statement("DELETE FROM tower_logout_sessions WHERE id = ?"),
+            end_batch: statement(&format!(
+                "DELETE FROM tower_logout_sessions WHERE id IN (?{})",
+                ", ?".repeat(BATCH - 1)
+            )),
+            open: statement(
+                "INSERT INTO tower_logout_sessions (id, subject, generation, expires_at) \
+                 VALUES (?, ?, 0, ?)",
+            ),
+            add_token: statement(
+                "INSERT INTO tower_logout_tokens (digest, session_id, generation) \
+                 VALUES (?, ?, ?)",
+            ),
+            lock_for_rotation: statement(&format!(
+                "SELECT id, subject, generation, \
+                 (SELECT generation FROM tower_logout_tokens WHERE digest = ?) \
+                 FROM tower_logout_sessions WHERE id = \
+                 (SELECT session_id FROM tower_logout_tokens WHERE digest = ?) \
+                 AND expires_at > ?{lock}"
+            )),
+            renew: statement(
+                "UPDATE tower_logout_sessions SET generation = ?, expires_at = ? WHERE id = ?",
+            ),
+            forget: statement(
+                "DELETE FROM tower_logout_tokens WHERE session_id = ? AND generation < ?",
+            ),
+            find: statement(
+                "SELECT s.id, s.subject, s.expires_at FROM tower_logout_tokens AS t \
+                 JOIN tower_logout_sessions AS s ON s.id = t.session_id \
+                 WHERE t.digest = ? AND t.generation = s.generation AND s.expires_at > ?",
+            ),
+            find_session: statement(
+                "SELECT id, subject, expires_at FROM tower_logout_sessions \
+                 WHERE id = ? AND expires_at > ?",
+            ),
+            session: statement("SELECT session_id FROM tower_logout_tokens WHERE digest = ?"),
+            subject: statement(
+                "SELECT s.subject FROM tower_logout_tokens AS t \
+                 JOIN tower_logout_sessions AS s ON s.id = t.session_id \
+                 WHERE t.digest = ? AND s.expires_at > ?",
+            ),
+            // In one order, lest two of them wait for each other.
+            lock_by_subject: statement(&format!(
+                "SELECT id, expires_at FROM tower_logout_sessions WHERE subject = ? \
+                 ORDER BY id{lock}"
+            )),
+            drop_expired: statement(dialect.drop_expired()),
+        }
+    }
+}
