@@ -1,0 +1,148 @@
+//! The conformance suite, on each store and each database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_logout::testing::Conformance;
+use tower_logout::{MemoryStore, MigrationStore, RedisStore, RetryStore, SqlStore};
+
+use crate::support::database::{Kind, Server, redis_cluster, shared};
+
+fn files_of(folder: &std::path::Path) -> Vec<u8> {
+    let mut content = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        content.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    content
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_memory() {
+    Conformance::of(MemoryStore::new())
+        .with_subjects()
+        .with_expiring(MemoryStore::new().with_lifetime(Duration::ZERO))
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_sqlite_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("sessions").display());
+    let store = SqlStore::connect(&url).await.unwrap();
+    let path = folder.path().to_owned();
+    Conformance::of(store.clone())
+        .with_subjects()
+        .with_expiring(store.with_lifetime(Duration::ZERO))
+        .with_at_rest(move || {
+            let content = files_of(&path);
+            async move { Ok(content) }
+        })
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_sqlite_in_memory() {
+    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    Conformance::of(store.clone())
+        .with_subjects()
+        .with_expiring(store.with_lifetime(Duration::ZERO))
+        .run()
+        .await
+        .unwrap();
+}
+
+async fn on_a_sql_server(kind: Kind) {
+    let Some((server, url)) = shared(kind).await else {
+        return;
+    };
+    let store = SqlStore::connect(&url).await.unwrap();
+    Conformance::of(store.clone())
+        .with_subjects()
+        .with_expiring(store.with_lifetime(Duration::ZERO))
+        .with_at_rest(|| async { Ok(server.files()) })
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_postgres() {
+    on_a_sql_server(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mariadb() {
+    on_a_sql_server(Kind::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_redis() {
+    let Some((server, url)) = shared(Kind::Redis).await else {
+        return;
+    };
+    let store = RedisStore::connect(&url)
+        .await
+        .unwrap()
+        .with_prefix("suite");
+    Conformance::of(store.clone())
+        .with_subjects()
+        .with_expiring(store.with_lifetime(Duration::ZERO))
+        .with_at_rest(|| async { Ok(server.files()) })
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_redis_cluster() {
+    let Some(nodes) = redis_cluster().await else {
+        return;
+    };
+    let store = RedisStore::connect_cluster([nodes[0].url("")])
+        .await
+        .unwrap();
+    let nodes = Arc::new(nodes);
+    let files = Arc::clone(&nodes);
+    Conformance::of(store.clone())
+        .with_subjects()
+        .with_expiring(store.with_lifetime(Duration::ZERO))
+        .with_at_rest(move || {
+            let content = files.each_ref().map(Server::files).concat();
+            async move { Ok(content) }
+        })
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn during_a_migration() {
+    let new = SqlStore::connect("sqlite::memory:").await.unwrap();
+    let store = |lifetime| {
+        MigrationStore::new(
+            MemoryStore::new().with_lifetime(lifetime),
+            new.clone().with_lifetime(lifetime),
+        )
+    };
+    Conformance::of(store(Duration::from_hours(1)))
+        .with_subjects()
+        .with_expiring(store(Duration::ZERO))
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_another_attempt() {
+    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    Conformance::of(RetryStore::new(store.clone()))
+        .with_subjects()
+        .with_expiring(RetryStore::new(store.with_lifetime(Duration::ZERO)))
+        .run()
+        .await
+        .unwrap();
+}

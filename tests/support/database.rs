@@ -1,0 +1,303 @@
+//! Database servers of the tests' own, on free ports, with data folders of their own.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::Connection;
+use tokio::sync::OnceCell;
+
+use super::find_program;
+
+/// A kind of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Postgres,
+    MariaDb,
+    Redis,
+    /// A node of a cluster.
+    RedisNode,
+}
+
+/// A server, stopped when it is dropped, or when this process ends in whatever way.
+pub struct Server {
+    pub kind: Kind,
+    pub port: u16,
+    program: std::path::PathBuf,
+    folder: tempfile::TempDir,
+    running: Option<Child>,
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl Server {
+    /// `None`, said aloud, where there is no such server.
+    pub async fn start(kind: Kind) -> Option<Self> {
+        let program = find_program(match kind {
+            Kind::Postgres => &["postgres"],
+            Kind::MariaDb => &["mariadbd"],
+            Kind::Redis | Kind::RedisNode => &["redis-server", "valkey-server"],
+        })?;
+        let mut server = Self {
+            kind,
+            port: free_port(),
+            program,
+            folder: tempfile::tempdir().unwrap(),
+            running: None,
+        };
+        server.prepare();
+        server.resume().await;
+        Some(server)
+    }
+
+    /// Makes the data folder.
+    fn prepare(&self) {
+        let folder = self.folder.path();
+        let data = folder.join("data");
+        match self.kind {
+            Kind::Postgres => {
+                if is_root() {
+                    run(Command::new("chown").arg("nobody").arg(folder));
+                }
+                let initdb = self.program.with_file_name("initdb");
+                run(unprivileged(&initdb)
+                    .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"])
+                    .args(["--no-sync", "-D"])
+                    .arg(&data));
+            }
+            Kind::MariaDb => {
+                let install = find_program(&["mariadb-install-db"]).unwrap();
+                run(Command::new(install)
+                    .args(["--no-defaults", "--skip-test-db", "--user=root"])
+                    .arg("--auth-root-authentication-method=normal")
+                    .arg(format!("--datadir={}", data.display())));
+            }
+            Kind::Redis | Kind::RedisNode => std::fs::create_dir(&data).unwrap(),
+        }
+    }
+
+    fn command(&self, data: &Path) -> Command {
+        let port = self.port.to_string();
+        let mut command;
+        match self.kind {
+            Kind::Postgres => {
+                command = unprivileged(&self.program);
+                command.args(["-p", &port, "-D"]).arg(data);
+                for setting in [
+                    "listen_addresses=127.0.0.1",
+                    "unix_socket_directories=",
+                    "max_connections=300",
+                ] {
+                    command.args(["-c", setting]);
+                }
+            }
+            Kind::MariaDb => {
+                command = Command::new(&self.program);
+                command
+                    .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"])
+                    .arg(format!("--port={port}"))
+                    .arg(format!("--datadir={}", data.display()))
+                    .arg(format!("--socket={}", data.join("socket").display()))
+                    .args(["--max-connections=300", "--skip-name-resolve"]);
+            }
+            Kind::Redis | Kind::RedisNode => {
+                command = Command::new(&self.program);
+                command
+                    .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+                    .args(["--appendonly", "yes", "--dir"])
+                    .arg(data);
+                if self.kind == Kind::RedisNode {
+                    command.args(["--cluster-enabled", "yes"]);
+                }
+            }
+        }
+        command
+    }
+
+    /// Runs a server on the data that there is, as after a crash.
+    pub async fn resume(&mut self) {
+        let command = self.command(&self.folder.path().join("data"));
+        self.running = Some(watched(&command, &self.folder.path().join("log")));
+        for _ in 0..600 {
+            if self.answers().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("log"));
+        panic!("{:?} does not start: {}", self.kind, log.unwrap());
+    }
+
+    async fn answers(&self) -> bool {
+        let url = self.url("");
+        match self.kind {
+            Kind::Postgres => sqlx::PgConnection::connect(&url).await.is_ok(),
+            Kind::MariaDb => sqlx::MySqlConnection::connect(&url).await.is_ok(),
+            Kind::Redis | Kind::RedisNode => {
+                tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+                    .await
+                    .is_ok()
+            }
+        }
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            drop(running.stdin.take());
+            running.wait().unwrap();
+        }
+    }
+
+    /// The URL of one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        self.url_at(self.port, database)
+    }
+
+    /// The same through a proxy's port.
+    pub fn url_at(&self, port: u16, database: &str) -> String {
+        match self.kind {
+            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/{database}"),
+            Kind::MariaDb => format!("mysql://root@127.0.0.1:{port}/{database}"),
+            Kind::Redis | Kind::RedisNode => format!("redis://127.0.0.1:{port}/{database}"),
+        }
+    }
+
+    /// The name of a new database.
+    pub async fn new_database(&self) -> String {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{number}");
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        match self.kind {
+            Kind::Postgres => {
+                let mut admin = sqlx::PgConnection::connect(&self.url("postgres"))
+                    .await
+                    .unwrap();
+                sqlx::query(create).execute(&mut admin).await.unwrap();
+            }
+            Kind::MariaDb => {
+                let mut admin = sqlx::MySqlConnection::connect(&self.url("")).await.unwrap();
+                sqlx::query(create).execute(&mut admin).await.unwrap();
+            }
+            Kind::Redis | Kind::RedisNode => return String::new(),
+        }
+        name
+    }
+
+    /// All that it has written: the files of its data folder.
+    pub fn files(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        let mut folders = vec![self.folder.path().join("data")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    // Some vanish while they are looked at.
+                    _ => content.extend(std::fs::read(entry.path()).unwrap_or_default()),
+                }
+            }
+        }
+        content
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A new database on a server that the tests share, and its URL.
+pub async fn shared(kind: Kind) -> Option<(&'static Server, String)> {
+    static POSTGRES: OnceCell<Option<Server>> = OnceCell::const_new();
+    static MARIADB: OnceCell<Option<Server>> = OnceCell::const_new();
+    static REDIS: OnceCell<Option<Server>> = OnceCell::const_new();
+    let cell = match kind {
+        Kind::RedisNode => panic!("a node alone is no cluster"),
+        Kind::Postgres => &POSTGRES,
+        Kind::MariaDb => &MARIADB,
+        Kind::Redis => &REDIS,
+    };
+    let server = cell.get_or_init(|| Server::start(kind)).await.as_ref()?;
+    let url = server.url(&server.new_database().await);
+    Some((server, url))
+}
+
+/// A cluster of three primaries.
+pub async fn redis_cluster() -> Option<[Server; 3]> {
+    let nodes = [
+        Server::start(Kind::RedisNode).await?,
+        Server::start(Kind::RedisNode).await?,
+        Server::start(Kind::RedisNode).await?,
+    ];
+    let addresses = nodes
+        .each_ref()
+        .map(|node| format!("127.0.0.1:{}", node.port));
+    let cli = nodes[0].program.with_file_name("redis-cli");
+    run(Command::new(&cli)
+        .args(["--cluster", "create"])
+        .args(&addresses)
+        .arg("--cluster-yes"));
+    // The nodes have to agree, each of them.
+    for node in &nodes {
+        for _ in 0..200 {
+            let info = Command::new(&cli)
+                .args(["-p", &node.port.to_string(), "cluster", "info"])
+                .output()
+                .unwrap();
+            if String::from_utf8_lossy(&info.stdout).contains("cluster_state:ok") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Some(nodes)
+}
+
+/// Kills its child when its input ends: by us, or because we are no more.
+const WATCH: &str = r#""$@" < /dev/null & child=$!; read -r _; kill -9 $child; wait $child"#;
+
+fn watched(command: &Command, log: &Path) -> Child {
+    let log = std::fs::File::create(log).unwrap();
+    Command::new("sh")
+        .args(["-c", WATCH, "watch"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+/// Postgres refuses to run as root.
+fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+        .arg(program);
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
