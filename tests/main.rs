@@ -24,3 +24,4 @@ mod the_gateway;
 mod the_other_examples;
 mod the_suite_catches_broken_stores;
 mod through_real_sockets;
+mod under_faults;

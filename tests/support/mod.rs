@@ -4,6 +4,7 @@ pub mod browser;
 pub mod database;
 pub mod gate;
 pub mod process;
+pub mod proxy;
 pub mod server;
 
 use std::convert::Infallible;

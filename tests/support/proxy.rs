@@ -1,0 +1,98 @@
+//! A TCP proxy that does to a connection what networks do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What happens to what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    Fair,
+    /// Answers come late.
+    Delayed(Duration),
+    /// Connections are cut, at once, and new ones are not to be had.
+    Cut,
+    /// Requests arrive, and the connection is cut before their answer.
+    AnswersLost,
+    /// Nothing arrives, and nobody is told.
+    BlackHole,
+}
+
+/// A proxy in front of a server on this machine. It ends with the test's runtime.
+pub struct Proxy {
+    pub port: u16,
+    weather: Arc<watch::Sender<Weather>>,
+}
+
+impl Proxy {
+    pub async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let weather = Arc::new(watch::Sender::new(Weather::Fair));
+        let forecast = Arc::clone(&weather);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = SocketAddr::from(([127, 0, 0, 1], server));
+                tokio::spawn(connect(client, server, forecast.subscribe()));
+            }
+        });
+        Self { port, weather }
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+}
+
+async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>) {
+    if *weather.borrow() == Weather::Cut {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let requests = forward(from_client, to_server, weather.clone(), false);
+    let answers = forward(from_server, to_client, weather.clone(), true);
+    // Whichever ends first closes both.
+    tokio::select! {
+        () = requests => {}
+        () = answers => {}
+        _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
+    }
+}
+
+async fn forward(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut weather: watch::Receiver<Weather>,
+    answers: bool,
+) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let Ok(read @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        let now = *weather.borrow_and_update();
+        match now {
+            Weather::AnswersLost if answers => return,
+            Weather::Delayed(delay) if answers => tokio::time::sleep(delay).await,
+            Weather::BlackHole => {
+                let over = weather.wait_for(|weather| *weather != Weather::BlackHole);
+                let _ = over.await;
+                // What was swallowed never comes, so that the stream is of no use any more.
+                return;
+            }
+            _ => {}
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Whatever fails, no logout is acknowledged and lost, and the process recovers by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tower_logout::{
+    LogoutLayer, RedisStore, RetryStore, SessionStore, SqlStore, Token, TokenStore,
+};
+
+use crate::support::database::{Kind, Server};
+use crate::support::process::ExampleServer;
+use crate::support::proxy::{Proxy, Weather};
+use crate::support::*;
+
+const LOGOUTS: usize = 1000;
+
+/// A store through a proxy, and the same one past it.
+struct Rig {
+    server: Server,
+    database: String,
+    proxy: Proxy,
+}
+
+impl Rig {
+    async fn start(kind: Kind) -> Option<Self> {
+        let server = Server::start(kind).await?;
+        let database = server.new_database().await;
+        let proxy = Proxy::start(server.port).await;
+        Some(Self {
+            server,
+            database,
+            proxy,
+        })
+    }
+
+    async fn store(&self, port: u16) -> Arc<dyn SessionStore> {
+        let url = self.server.url_at(port, &self.database);
+        let timeout = Duration::from_millis(500);
+        match self.server.kind {
+            Kind::Postgres => {
+                let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
+                let pool = pool.connect(&url).await.unwrap();
+                Arc::new(SqlStore::new(pool).await.unwrap())
+            }
+            Kind::MariaDb => {
+                let pool = sqlx::mysql::MySqlPoolOptions::new().acquire_timeout(timeout);
+                let pool = pool.connect(&url).await.unwrap();
+                Arc::new(SqlStore::new(pool).await.unwrap())
+            }
+            Kind::Redis | Kind::RedisNode => Arc::new(RedisStore::connect(&url).await.unwrap()),
+        }
+    }
+
+    async fn through_proxy(&self) -> Arc<dyn SessionStore> {
+        self.store(self.proxy.port).await
+    }
+
+    async fn past_proxy(&self) -> Arc<dyn SessionStore> {
+        self.store(self.server.port).await
+    }
+}
+
+fn layer<T: TokenStore>(store: T) -> LogoutLayer<T> {
+    LogoutLayer::builder(store)
+        .deadline(Duration::from_secs(1))
+        .build()
+        .unwrap()
+}
+
+async fn acknowledged<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) -> bool {
+    let answer = through(layer, logout_with(token)).await;
+    match answer.status.as_u16() {
+        200 => true,
+        500 => false,
+        other => panic!("answered {other}"),
+    }
+}
+
+/// Until the layer acknowledges one again, without a restart.
+async fn recovers<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) {
+    for _ in 0..100 {
+        if acknowledged(layer, token).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it does not recover");
+}
+
+async fn one_fault_at_a_time(kind: Kind) {
+    let Some(mut rig) = Rig::start(kind).await else {
+        return;
+    };
+    let layer = layer(rig.through_proxy().await);
+    for weather in [
+        Weather::Cut,
+        Weather::AnswersLost,
+        Weather::Delayed(Duration::from_millis(1500)),
+        Weather::BlackHole,
+    ] {
+        let direct = rig.past_proxy().await;
+        let token = open(&*direct, "alice").await;
+        rig.proxy.set(weather);
+        assert!(!acknowledged(&layer, &token).await, "{kind:?} {weather:?}");
+        rig.proxy.set(Weather::Fair);
+        recovers(&layer, &token).await;
+        assert!(!is_live(&*direct, &token).await, "{kind:?} {weather:?}");
+    }
+
+    let token = open(&*rig.past_proxy().await, "alice").await;
+    rig.server.kill();
+    assert!(
+        !acknowledged(&layer, &token).await,
+        "{kind:?} without a server"
+    );
+    rig.server.resume().await;
+    recovers(&layer, &token).await;
+    assert!(!is_live(&*rig.past_proxy().await, &token).await);
+}
+
+async fn a_thousand_logouts_under_random_faults(kind: Kind) {
+    let Some(mut rig) = Rig::start(kind).await else {
+        return;
+    };
+    let mut tokens = Vec::new();
+    let direct = rig.past_proxy().await;
+    for _ in 0..=LOGOUTS {
+        tokens.push(open(&*direct, "alice").await);
+    }
+    let last = tokens.pop().unwrap();
+    drop(direct);
+    let layer = layer(RetryStore::new(rig.through_proxy().await));
+
+    let logouts = futures::stream::iter(&tokens)
+        .map(async |token| {
+            // Slowly enough for all weathers.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            (token, acknowledged(&layer, token).await)
+        })
+        .buffer_unordered(16)
+        .collect::<Vec<_>>();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = |bound: u64| {
+        // Xorshift: the same faults each time.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % bound
+    };
+    let faults = async {
+        let mut kills = 0;
+        loop {
+            rig.proxy.set(match below(8) {
+                0 => Weather::Cut,
+                1 => Weather::AnswersLost,
+                2 => Weather::Delayed(Duration::from_millis(below(1500))),
+                3 => Weather::BlackHole,
+                _ => Weather::Fair,
+            });
+            tokio::time::sleep(Duration::from_millis(20 + below(100))).await;
+            if kills < 3 && below(20) == 0 {
+                kills += 1;
+                rig.server.kill();
+                rig.server.resume().await;
+            }
+        }
+    };
+    let answers = tokio::select! {
+        answers = logouts => answers,
+        () = faults => unreachable!("it has no end"),
+    };
+    rig.proxy.set(Weather::Fair);
+    recovers(&layer, &last).await;
+    layer.drain().await;
+
+    let direct = rig.past_proxy().await;
+    let mut true_answers = 0;
+    for (token, acknowledged) in &answers {
+        if *acknowledged {
+            true_answers += 1;
+            assert!(
+                !is_live(&*direct, token).await,
+                "{kind:?}: acknowledged and lost"
+            );
+        }
+    }
+    println!("{kind:?}: of {LOGOUTS} logouts {true_answers} were acknowledged, and none lost");
+    assert!(
+        true_answers > LOGOUTS / 4,
+        "{true_answers} were acknowledged"
+    );
+    assert!(true_answers < LOGOUTS, "no fault was met");
+}
+
+macro_rules! on_each_server {
+    ($($name:ident: $kind:ident,)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn each_fault_alone() {
+                one_fault_at_a_time(Kind::$kind).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_thousand_logouts() {
+                a_thousand_logouts_under_random_faults(Kind::$kind).await;
+            }
+        }
+    )*};
+}
+
+on_each_server! {
+    postgres: Postgres,
+    mariadb: MariaDb,
+    redis: Redis,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sqlite_file_that_cannot_be_written_is_a_500() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("sessions").display());
+    let writable = SqlStore::connect(&url).await.unwrap();
+    let token = open(&writable, "alice").await;
+    let options = url
+        .parse::<sqlx::sqlite::SqliteConnectOptions>()
+        .unwrap()
+        .pragma("query_only", "1");
+    // The schema is there already, so that nothing is written before the logout.
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let store = SqlStore::new(pool).await.unwrap();
+    assert!(!acknowledged(&layer(store), &token).await);
+    assert!(is_live(&writable, &token).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exhausted_pool_is_a_500_and_serves_again_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!(
+        "sqlite:{}?mode=rwc",
+        folder.path().join("sessions").display()
+    );
+    let pool = sqlx::sqlite::SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_millis(100))
+        .connect(&url)
+        .await
+        .unwrap();
+    let store = SqlStore::new(pool.clone()).await.unwrap();
+    let token = open(&store, "alice").await;
+    let layer = layer(store.clone());
+    let held = pool.acquire().await.unwrap();
+    assert!(!acknowledged(&layer, &token).await);
+    drop(held);
+    recovers(&layer, &token).await;
+    assert!(!is_live(&store, &token).await);
+}
+
+/// A request to the example server, by hand: its status and its answer.
+async fn call(address: &str, head: &str, body: &str) -> Option<(u16, String)> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut connection = tokio::net::TcpStream::connect(address).await.ok()?;
+    let request = format!(
+        "POST {head}\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_server_killed_among_a_thousand_logouts_every_acknowledged_one_is_in_the_file() {
+    let mut server = ExampleServer::start().await;
+    let address = server.address().to_owned();
+    let login = r#"{"username":"alice","password":"wonderland"}"#;
+    let logins = (0..LOGOUTS).map(|_| call(&address, "/auth/login HTTP/1.1", login));
+    let tokens: Vec<Token> = futures::stream::iter(logins)
+        .buffer_unordered(8)
+        .map(|answer| {
+            let (_, answer) = answer.unwrap();
+            let (_, token) = answer.split_once("refreshToken=").unwrap();
+            Token::new(token.split(';').next().unwrap())
+        })
+        .collect()
+        .await;
+
+    let logouts = tokens.iter().map(|token| {
+        let address = &address;
+        async move {
+            let cookie = token.expose();
+            let head = format!("/auth/logout HTTP/1.1\r\nCookie: refreshToken={cookie}");
+            let answer = call(address, &head, "{}").await;
+            (token, answer.is_some_and(|(status, _)| status == 200))
+        }
+    });
+    let mut logouts = futures::stream::iter(logouts).buffer_unordered(8);
+    let mut acknowledged = Vec::new();
+    let mut killed = false;
+    while let Some((token, is_acknowledged)) = logouts.next().await {
+        if is_acknowledged {
+            acknowledged.push(token);
+        }
+        if acknowledged.len() == LOGOUTS / 2 && !killed {
+            killed = true;
+            server.signal("KILL").await;
+        }
+    }
+    assert!(!server.ended().await.success());
+    assert!((LOGOUTS / 2..LOGOUTS).contains(&acknowledged.len()));
+
+    let store = SqlStore::connect(&server.database()).await.unwrap();
+    for token in &acknowledged {
+        assert!(!is_live(&store, token).await, "acknowledged and lost");
+    }
+    let mut live = 0;
+    for token in &tokens {
+        live += usize::from(is_live(&store, token).await);
+    }
+    println!(
+        "killed after {} of {LOGOUTS} logouts, {live} sessions live",
+        acknowledged.len()
+    );
+    assert!(live > 0);
+}
