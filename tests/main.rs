@@ -5,6 +5,7 @@
 
 mod support;
 
+mod an_existing_table;
 mod axum_placement;
 mod browser_truth;
 mod cookie_configuration;

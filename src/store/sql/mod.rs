@@ -22,6 +22,7 @@ use crate::Token;
 
 pub use self::driver::SqlPool;
 pub use self::table::{ExistingTable, SubjectTableStore, TableStore};
+use self::token_format::Hash;
 pub use self::token_format::TokenFormat;
 
 /// A store in a SQL database, with tables of its own.
@@ -58,7 +59,7 @@ pub use self::token_format::TokenFormat;
 pub struct SqlStore {
     pool: Pool,
     statements: Arc<Statements>,
-    format: TokenFormat,
+    hash: Hash,
     lifetime: Duration,
 }
 
@@ -87,7 +88,7 @@ impl SqlStore {
         Ok(Self {
             statements: Arc::new(Statements::new(pool.dialect())),
             pool,
-            format: TokenFormat::sha256(),
+            hash: Hash::Sha256,
             lifetime: DEFAULT_LIFETIME,
         })
     }
@@ -126,7 +127,7 @@ impl SqlStore {
     /// # }
     /// ```
     pub fn with_pepper(mut self, key: impl AsRef<[u8]>) -> Result<Self, crate::ConfigError> {
-        self.format = TokenFormat::hmac_sha256(key)?;
+        self.hash = Hash::keyed(key.as_ref())?;
         Ok(self)
     }
 }
@@ -146,15 +147,18 @@ fn named(ended: Vec<(String, bool)>) -> Revocation {
 impl TokenStore for SqlStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         let now = SystemTime::now();
-        let stored = self.format.apply(token);
+        let digest = self.hash.digest(token);
         if let Some(end_by_token) = &self.statements.end_by_token {
-            let rows = self.pool.fetch(end_by_token, &[stored.value()]).await?;
+            let rows = self
+                .pool
+                .fetch(end_by_token, &[Value::Bytes(&digest)])
+                .await?;
             let rows = rows.iter().map(|row| ended(row, now));
             return Ok(named(rows.collect::<Result<_, _>>()?));
         }
         let mut transaction = self.pool.begin().await?;
         let lock = &self.statements.lock_by_token;
-        let rows = transaction.fetch(lock, &[stored.value()]).await?;
+        let rows = transaction.fetch(lock, &[Value::Bytes(&digest)]).await?;
         let Some(row) = rows.first() else {
             return Ok(Revocation::NotFound);
         };
@@ -171,8 +175,8 @@ impl TokenStore for SqlStore {
 impl SubjectStore for SqlStore {
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
         let now = millis(SystemTime::now());
-        let stored = self.format.apply(token);
-        let values = [stored.value(), Value::Int(now)];
+        let digest = self.hash.digest(token);
+        let values = [Value::Bytes(&digest), Value::Int(now)];
         let rows = self.pool.fetch(&self.statements.subject, &values).await?;
         rows.first().map(|row| row.text(0)).transpose()
     }
@@ -191,9 +195,13 @@ impl SubjectStore for SqlStore {
             .map(|row| ended(row, now))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(keep) = keep {
-            let stored = self.format.apply(keep);
+            let digest = self.hash.digest(keep);
             let session = &self.statements.session;
-            if let Some(row) = transaction.fetch(session, &[stored.value()]).await?.first() {
+            if let Some(row) = transaction
+                .fetch(session, &[Value::Bytes(&digest)])
+                .await?
+                .first()
+            {
                 let kept = row.text(0)?;
                 sessions.retain(|(id, _)| *id != kept);
             }
@@ -231,9 +239,13 @@ impl SessionStore for SqlStore {
 
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
         let now = SystemTime::now();
-        let stored = self.format.apply(presented);
+        let digest = self.hash.digest(presented);
         let mut transaction = self.pool.begin().await?;
-        let values = [stored.value(), stored.value(), Value::Int(millis(now))];
+        let values = [
+            Value::Bytes(&digest),
+            Value::Bytes(&digest),
+            Value::Int(millis(now)),
+        ];
         let rows = transaction
             .fetch(&self.statements.lock_for_rotation, &values)
             .await?;
@@ -271,8 +283,9 @@ impl SessionStore for SqlStore {
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
-        let stored = self.format.apply(token);
-        self.find_one(&self.statements.find, stored.value()).await
+        let digest = self.hash.digest(token);
+        self.find_one(&self.statements.find, Value::Bytes(&digest))
+            .await
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
@@ -299,9 +312,9 @@ impl SqlStore {
         session_id: &str,
         generation: i64,
     ) -> Result<(), BoxError> {
-        let stored = self.format.apply(token);
+        let digest = self.hash.digest(token);
         let values = [
-            stored.value(),
+            Value::Bytes(&digest),
             Value::Text(session_id),
             Value::Int(generation),
         ];

@@ -3,6 +3,7 @@
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use super::dialect::Dialect;
 use super::driver::{Pool, SqlPool, Value, failed};
 use crate::BoxError;
 
@@ -120,4 +121,12 @@ pub(super) async fn columns(
             })
         })
         .collect()
+}
+
+/// A parameter that is text, to be compared with this column.
+pub(super) fn text_as(dialect: Dialect, columns: &[Column], name: &str) -> String {
+    let column = columns
+        .iter()
+        .find(|column| dialect.same_name(&column.name, name));
+    dialect.text_as(column.map_or("TEXT", |column| &column.data_type))
 }

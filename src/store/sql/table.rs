@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
-use super::driver::{Pool, SqlPool, Value};
+use super::driver::{Pool, SqlPool, Transaction, Value};
 use super::schema::{self, Column};
 use super::token_format::TokenFormat;
 use crate::store::{BoxError, Revocation, SessionId, SubjectStore, TokenStore};
@@ -15,9 +15,9 @@ use crate::{ConfigError, Token};
 ///
 /// The application goes on opening and rotating sessions by itself. For a logout that no refresh in
 /// flight undoes, the table needs a [`session_column`](Self::session_column), and a refresh has to
-/// change the row of the presented token in the transaction that inserts the next one: the logout
-/// locks that row, and then deletes all rows of its session. A table without such a column loses
-/// against a refresh that has replaced the token already.
+/// change or delete the row of the token that it replaces in the transaction that inserts the next
+/// one: the logout waits for it, and deletes until nothing of the session is left. A table without
+/// such a column loses against a refresh that has replaced the token already.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -98,8 +98,8 @@ impl ExistingTable {
     /// Else, if the database cannot be reached.
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let SqlPool(pool) = pool.into();
-        self.check(&pool, None).await?;
-        let statements = Statements::new(pool.dialect(), &self);
+        let columns = self.check(&pool, None).await?;
+        let statements = Statements::new(pool.dialect(), &self, &columns);
         Ok(TableStore {
             pool,
             format: self.format,
@@ -132,13 +132,7 @@ impl ExistingTable {
     ) -> Result<SubjectTableStore, BoxError> {
         let SqlPool(pool) = pool.into();
         let columns = self.check(&pool, Some(subject_column)).await?;
-        let dialect = pool.dialect();
-        let data_type = columns
-            .iter()
-            .find(|column| dialect.same_name(&column.name, subject_column))
-            .map_or("text", |column| &column.data_type);
-        let value = dialect.text_as(data_type);
-        let statements = SubjectStatements::new(dialect, &self, subject_column, &value);
+        let statements = SubjectStatements::new(pool.dialect(), &self, &columns, subject_column);
         Ok(SubjectTableStore {
             table: self.connect(SqlPool(pool)).await?,
             statements: Arc::new(statements),
@@ -191,74 +185,112 @@ pub struct TableStore {
     statements: Arc<Statements>,
 }
 
+/// A statement over rows that are told by one value, as often as that is its parameter.
+#[derive(Debug)]
+struct Statement {
+    sql: Arc<str>,
+    parameters: usize,
+}
+
+impl Statement {
+    fn new(dialect: Dialect, sql: &str) -> Self {
+        Self {
+            parameters: sql.matches('?').count(),
+            sql: dialect.numbered(sql).into(),
+        }
+    }
+
+    fn values<'v>(&self, value: Value<'v>) -> Vec<Value<'v>> {
+        vec![value; self.parameters]
+    }
+}
+
 #[derive(Debug)]
 struct Statements {
     /// Token.
-    end_token: Arc<str>,
+    end_token: Statement,
     session: Option<SessionStatements>,
 }
 
 #[derive(Debug)]
 struct SessionStatements {
     /// Token → session, and the row is locked.
-    lock: Arc<str>,
-    /// Token.
-    end: Arc<str>,
+    lock: Statement,
+    /// Session.
+    end: Statement,
 }
 
 impl Statements {
-    fn new(dialect: Dialect, description: &ExistingTable) -> Self {
+    fn new(dialect: Dialect, description: &ExistingTable, columns: &[Column]) -> Self {
         let (table, token, session) = description.quoted(dialect);
-        let statement = |sql: String| Arc::from(dialect.numbered(&sql));
+        let statement = |sql: String| Statement::new(dialect, &sql);
         let lock = dialect.lock();
+        let is_token = dialect.equals(&token, "?");
+        let name = description.session.as_deref().unwrap_or_default();
+        let value = schema::text_as(dialect, columns, name);
         Self {
-            end_token: statement(format!("DELETE FROM {table} WHERE {token} = ?")),
+            end_token: statement(format!("DELETE FROM {table} WHERE {is_token}")),
             session: session.map(|session| SessionStatements {
                 lock: statement(format!(
-                    "SELECT {} FROM {table} WHERE {token} = ?{lock}",
+                    "SELECT {} FROM {table} WHERE {is_token}{lock}",
                     dialect.as_text(&session)
                 )),
                 end: statement(format!(
-                    "DELETE FROM {table} WHERE {session} = {}",
-                    of_presented(&session, &table, &token)
+                    "DELETE FROM {table} WHERE {}",
+                    dialect.equals(&session, &value)
                 )),
             }),
         }
     }
 }
 
-/// A column of the presented token's row. Twice nested, since MySQL reads no table that it deletes
-/// from otherwise.
-fn of_presented(column: &str, table: &str, token: &str) -> String {
-    format!("(SELECT {column} FROM (SELECT {column} FROM {table} WHERE {token} = ?) AS presented)")
+/// Deletes until nothing is left, and returns how much it was: a refresh in flight, which the first
+/// pass waits for, may have inserted what that does not see.
+async fn delete_all(
+    transaction: &mut Transaction,
+    statement: &Statement,
+    values: &[Value<'_>],
+) -> Result<u64, BoxError> {
+    let mut all = 0;
+    loop {
+        match transaction.execute(&statement.sql, values).await? {
+            0 => return Ok(all),
+            deleted => all += deleted,
+        }
+    }
 }
 
 #[async_trait]
 impl TokenStore for TableStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        let stored = self.format.apply(token);
+        let Some(stored) = self.format.apply(token) else {
+            return Ok(Revocation::NotFound);
+        };
+        let end_token = &self.statements.end_token;
         let Some(session) = &self.statements.session else {
-            let end = &self.statements.end_token;
-            return Ok(match self.pool.execute(end, &[stored.value()]).await? {
+            let values = end_token.values(stored.value());
+            return Ok(match self.pool.execute(&end_token.sql, &values).await? {
                 0 => Revocation::NotFound,
                 _ => Revocation::Revoked,
             });
         };
         let mut transaction = self.pool.begin().await?;
-        let rows = transaction.fetch(&session.lock, &[stored.value()]).await?;
+        let values = session.lock.values(stored.value());
+        let rows = transaction.fetch(&session.lock.sql, &values).await?;
         let Some(row) = rows.first() else {
             return Ok(Revocation::NotFound);
         };
-        let id = row.text_or_null(0)?;
-        let end = match id {
-            Some(_) => &session.end,
-            None => &self.statements.end_token,
-        };
-        transaction.execute(end, &[stored.value()]).await?;
-        transaction.commit().await?;
-        Ok(id.map_or(Revocation::Revoked, |id| {
+        let revocation = if let Some(id) = row.text_or_null(0)? {
+            let values = session.end.values(Value::Text(&id));
+            delete_all(&mut transaction, &session.end, &values).await?;
             Revocation::Sessions(SessionId::new(id).into())
-        }))
+        } else {
+            let values = end_token.values(stored.value());
+            transaction.execute(&end_token.sql, &values).await?;
+            Revocation::Revoked
+        };
+        transaction.commit().await?;
+        Ok(revocation)
     }
 }
 
@@ -273,37 +305,47 @@ pub struct SubjectTableStore {
 #[derive(Debug)]
 struct SubjectStatements {
     /// Token → subject.
-    subject: Arc<str>,
+    subject: Statement,
+    /// How often the subject is a parameter, before the token.
+    subject_parameters: usize,
     all: RowStatements,
     others: RowStatements,
 }
 
-/// Their parameters are the subject, and the token as often as there are any more.
 #[derive(Debug)]
 struct RowStatements {
-    parameters: usize,
     /// → session, and the rows are locked.
-    lock: Arc<str>,
-    end: Arc<str>,
+    lock: Statement,
+    end: Statement,
 }
 
 impl SubjectStatements {
-    fn new(dialect: Dialect, description: &ExistingTable, subject: &str, value: &str) -> Self {
+    fn new(
+        dialect: Dialect,
+        description: &ExistingTable,
+        columns: &[Column],
+        subject: &str,
+    ) -> Self {
         let (table, token, session) = description.quoted(dialect);
+        let value = schema::text_as(dialect, columns, subject);
         let subject = dialect.quote(subject);
-        let statement = |sql: String| Arc::from(dialect.numbered(&sql));
+        let statement = |sql: String| Statement::new(dialect, &sql);
         let lock = dialect.lock();
-        let all = format!("{subject} = {value}");
-        let mut others = format!("{all} AND {token} <> ?");
+        let is_token = dialect.equals(&token, "?");
+        let all = dialect.equals(&subject, &value);
+        let mut others = format!("{all} AND NOT ({is_token})");
         if let Some(session) = &session {
-            let kept = of_presented(session, &table, &token);
-            others = format!(
-                "{others} AND ({session} IS NULL OR {session} <> {kept} OR {kept} IS NULL)"
+            // Twice nested, since MySQL reads no table that it deletes from otherwise.
+            let kept = format!(
+                "(SELECT {session} FROM \
+                 (SELECT {session} FROM {table} WHERE {is_token}) AS kept)"
             );
+            let is_kept = dialect.equals(session, &kept);
+            others =
+                format!("{others} AND ({session} IS NULL OR NOT ({is_kept}) OR {kept} IS NULL)");
         }
         let named = session.map_or("NULL".to_owned(), |session| dialect.as_text(&session));
         let rows = |which: &str| RowStatements {
-            parameters: which.matches('?').count(),
             lock: statement(format!(
                 "SELECT {named} FROM {table} WHERE {which} ORDER BY {token}{lock}"
             )),
@@ -311,9 +353,10 @@ impl SubjectStatements {
         };
         Self {
             subject: statement(format!(
-                "SELECT {} FROM {table} WHERE {token} = ?",
+                "SELECT {} FROM {table} WHERE {is_token}",
                 dialect.as_text(&subject)
             )),
+            subject_parameters: all.matches('?').count(),
             all: rows(&all),
             others: rows(&others),
         }
@@ -330,9 +373,12 @@ impl TokenStore for SubjectTableStore {
 #[async_trait]
 impl SubjectStore for SubjectTableStore {
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
-        let stored = self.table.format.apply(token);
+        let Some(stored) = self.table.format.apply(token) else {
+            return Ok(None);
+        };
         let subject = &self.statements.subject;
-        let rows = self.table.pool.fetch(subject, &[stored.value()]).await?;
+        let values = subject.values(stored.value());
+        let rows = self.table.pool.fetch(&subject.sql, &values).await?;
         match rows.first() {
             Some(row) => row.text_or_null(0),
             None => Ok(None),
@@ -344,20 +390,20 @@ impl SubjectStore for SubjectTableStore {
         subject: &str,
         keep: Option<&Token>,
     ) -> Result<Revocation, BoxError> {
-        let kept = keep.map(|token| self.table.format.apply(token));
+        let kept = keep.and_then(|token| self.table.format.apply(token));
         let (rows, kept) = match &kept {
             Some(kept) => (&self.statements.others, kept.value()),
             None => (&self.statements.all, Value::Int(0)),
         };
-        let mut values = vec![kept; rows.parameters];
-        values[0] = Value::Text(subject);
+        let mut values = rows.end.values(kept);
+        values[..self.statements.subject_parameters].fill(Value::Text(subject));
         let mut transaction = self.table.pool.begin().await?;
-        let sessions = transaction.fetch(&rows.lock, &values).await?;
+        let sessions = transaction.fetch(&rows.lock.sql, &values).await?;
         let mut ids = sessions
             .iter()
             .map(|row| row.text_or_null(0))
             .collect::<Result<Vec<_>, _>>()?;
-        let ended = transaction.execute(&rows.end, &values).await?;
+        let ended = delete_all(&mut transaction, &rows.end, &values).await?;
         transaction.commit().await?;
         ids.sort();
         ids.dedup();

@@ -26,15 +26,16 @@ const MIN_KEY_LEN: usize = 16;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenFormat {
-    hash: Hash,
+    /// None for the token in clear.
+    hash: Option<Hash>,
     hex: bool,
 }
 
+/// A digest.
 #[derive(Clone)]
-enum Hash {
-    None,
+pub(super) enum Hash {
     Sha256,
     HmacSha256(Hmac<Sha256>),
 }
@@ -45,7 +46,7 @@ impl TokenFormat {
     /// It needs no salt where tokens are random, of 128 bits at least: nobody guesses them.
     pub fn sha256() -> Self {
         Self {
-            hash: Hash::Sha256,
+            hash: Some(Hash::Sha256),
             hex: false,
         }
     }
@@ -56,23 +57,17 @@ impl TokenFormat {
     ///
     /// [`ConfigError::ShortKey`] for a key of fewer than 16 bytes.
     pub fn hmac_sha256(key: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let key = key.as_ref();
-        let short = ConfigError::ShortKey { bytes: key.len() };
-        if key.len() < MIN_KEY_LEN {
-            return Err(short);
-        }
-        let keyed = Hmac::new_from_slice(key).map_err(|_| short)?;
         Ok(Self {
-            hash: Hash::HmacSha256(keyed),
+            hash: Some(Hash::keyed(key.as_ref())?),
             hex: false,
         })
     }
 
-    /// The token itself. Who reads the table is logged in as everybody: a table that exists may have
-    /// to be taken as it is, one that is made should not.
+    /// The token itself, in ASCII. Who reads the table is logged in as everybody: a table that exists
+    /// may have to be taken as it is, one that is made should not.
     pub fn clear() -> Self {
         Self {
-            hash: Hash::None,
+            hash: None,
             hex: false,
         }
     }
@@ -89,35 +84,51 @@ impl TokenFormat {
         self
     }
 
-    pub(super) fn apply(&self, token: &Token) -> Stored {
-        let digest = match &self.hash {
-            Hash::None => return Stored::Text(Zeroizing::new(token.expose().to_owned())),
-            Hash::Sha256 => Sha256::digest(token.expose()),
-            Hash::HmacSha256(keyed) => {
-                let mut keyed = keyed.clone();
-                keyed.update(token.expose().as_bytes());
-                keyed.finalize().into_bytes()
-            }
+    /// `None` for a token that no table in clear holds. Beyond ASCII it would be the column's
+    /// character set that says what is equal, and Postgres has no text with a zero in it.
+    pub(super) fn apply(&self, token: &Token) -> Option<Stored> {
+        let Some(hash) = &self.hash else {
+            let plain = token.expose().bytes().all(|byte| matches!(byte, 1..=127));
+            return plain.then(|| Stored::Text(Zeroizing::new(token.expose().to_owned())));
         };
-        if self.hex {
+        let digest = hash.digest(token);
+        Some(if self.hex {
             Stored::Text(Zeroizing::new(hex(&digest)))
         } else {
-            Stored::Bytes(digest.to_vec())
+            Stored::Bytes(digest)
+        })
+    }
+}
+
+impl Hash {
+    pub(super) fn keyed(key: &[u8]) -> Result<Self, ConfigError> {
+        let short = ConfigError::ShortKey { bytes: key.len() };
+        if key.len() < MIN_KEY_LEN {
+            return Err(short);
+        }
+        Ok(Self::HmacSha256(
+            Hmac::new_from_slice(key).map_err(|_| short)?,
+        ))
+    }
+
+    pub(super) fn digest(&self, token: &Token) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(token.expose()).to_vec(),
+            Self::HmacSha256(keyed) => {
+                let mut keyed = keyed.clone();
+                keyed.update(token.expose().as_bytes());
+                keyed.finalize().into_bytes().to_vec()
+            }
         }
     }
 }
 
-impl fmt::Debug for TokenFormat {
+impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hash = match self.hash {
-            Hash::None => "clear",
-            Hash::Sha256 => "SHA-256",
-            Hash::HmacSha256(_) => "HMAC-SHA-256",
-        };
-        f.debug_struct("TokenFormat")
-            .field("hash", &hash)
-            .field("hex", &self.hex)
-            .finish()
+        f.write_str(match self {
+            Self::Sha256 => "SHA-256",
+            Self::HmacSha256(_) => "HMAC-SHA-256",
+        })
     }
 }
 
@@ -141,7 +152,7 @@ mod tests {
     use super::*;
 
     fn stored(format: &TokenFormat) -> String {
-        match format.apply(&Token::new("abc")) {
+        match format.apply(&Token::new("abc")).unwrap() {
             Stored::Text(text) => text.to_string(),
             Stored::Bytes(bytes) => format!("bytes {}", hex(&bytes)),
         }
