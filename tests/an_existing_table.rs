@@ -174,10 +174,14 @@ impl App {
         let mut transaction = self.0.pool.begin().await?;
         let retire = format!("UPDATE tokens SET live = 0 WHERE token = '{token}' AND live = 1");
         if run(&mut *transaction, &retire).await? == 0 {
-            let family = format!("SELECT family FROM tokens WHERE token = '{token}'");
-            let end =
-                format!("DELETE FROM tokens WHERE family = (SELECT family FROM ({family}) AS f)");
-            run(&mut *transaction, &end).await?;
+            let select = format!("SELECT family FROM tokens WHERE token = '{token}'");
+            let family: Option<(String,)> = sqlx::query_as(AssertSqlSafe(select))
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if let Some((family,)) = family {
+                let end = format!("DELETE FROM tokens WHERE family = '{family}'");
+                while run(&mut *transaction, &end).await? > 0 {}
+            }
             transaction.commit().await?;
             return Ok(None);
         }
@@ -199,7 +203,7 @@ async fn a_table_of_families_keeps_the_promises(database: Database) {
     };
     database
         .run(&format!(
-            "CREATE TABLE tokens (token CHAR(64) PRIMARY KEY, family CHAR(32) NOT NULL, \
+            "CREATE TABLE tokens (token CHAR(64) PRIMARY KEY, family VARCHAR(32) NOT NULL, \
              owner {binary} NOT NULL, live INT NOT NULL)"
         ))
         .await;
