@@ -15,7 +15,7 @@
 //! Each argument is a tenant, `[HOST=]UPSTREAM[,STORE]`. `HOST` is the name that browsers ask for;
 //! the tenant without one has all other names. `STORE` is where the tenant's sessions are:
 //!
-//! - `sqlite:FILE`, the tables of `SqliteStore`; `sqlite:tower-logout.sqlite` by default,
+//! - `sqlite:FILE`, the tables of `SqlStore`; `sqlite:tower-logout.sqlite` by default,
 //! - `http://…`, the revocation endpoint of an authorization server (RFC 7009).
 //!
 //! # What the upstream sees
@@ -54,8 +54,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};
 use tower_logout::{
-    BoxError, Logout, LogoutLayer, ResponseBody, Revocation, SqliteStore, Token, TokenStore,
-    store_fn,
+    BoxError, Logout, LogoutLayer, ResponseBody, Revocation, SqlStore, Token, TokenStore, store_fn,
 };
 
 const LOGOUT: &str = "/auth/logout";
@@ -116,7 +115,7 @@ type Body = Either<Incoming, Full<Bytes>>;
 
 async fn open(store: &str) -> Result<Arc<dyn TokenStore>, BoxError> {
     if !store.starts_with("http://") {
-        return Ok(Arc::new(SqliteStore::connect(store).await?));
+        return Ok(Arc::new(SqlStore::connect(store).await?));
     }
     let endpoint: Uri = store.parse()?;
     let client = Client::builder(TokioExecutor::new()).build_http();

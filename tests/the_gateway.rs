@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio_tungstenite::tungstenite::Message;
 use tower::service_fn;
-use tower_logout::{SqliteStore, Token};
+use tower_logout::{SqlStore, Token};
 
 use crate::support::process::ExampleServer;
 use crate::support::server::serve;
@@ -44,10 +44,10 @@ async fn echo() -> (SocketAddr, Shared<http::request::Parts>) {
 }
 
 /// A gateway in front of this upstream, and the store that it ends sessions in.
-async fn gateway(upstream: &str) -> (ExampleServer, SqliteStore, tempfile::TempDir) {
+async fn gateway(upstream: &str) -> (ExampleServer, SqlStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("sessions").display());
-    let store = SqliteStore::connect(&database).await.unwrap();
+    let store = SqlStore::connect(&database).await.unwrap();
     let argument = format!("{upstream},{database}");
     let gateway = ExampleServer::start_example("gateway", &[&argument]).await;
     (gateway, store, folder)
@@ -180,7 +180,7 @@ async fn each_tenant_has_a_store_of_its_own_chosen_at_run_time() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("shop").display());
-    let store = SqliteStore::connect(&database).await.unwrap();
+    let store = SqlStore::connect(&database).await.unwrap();
     let token = open(&store, "alice").await;
     let tenants = [
         &*format!("shop.test=http://{shop},{database}"),
