@@ -7,12 +7,11 @@
 
 use std::collections::HashSet;
 
-use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Uri};
 
+use crate::media_type::is_json;
 use crate::{ConfigError, Refusal};
-
-const JSON: &[u8] = b"application/json";
 
 /// The checks that are switched on.
 #[derive(Clone, Debug)]
@@ -31,25 +30,6 @@ impl Csrf {
             None => Ok(()),
         }
     }
-}
-
-/// Essence match (WHATWG MIME Sniffing §4.2): `text/plain; application/json` is `text/plain`, which
-/// a cross-site request may carry without a preflight.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let value = value.as_bytes();
-    // What nearly every client sends.
-    if value == JSON {
-        return true;
-    }
-    let essence = match memchr::memchr(b';', value) {
-        Some(end) => &value[..end],
-        None => value,
-    };
-    essence.trim_ascii().eq_ignore_ascii_case(JSON)
 }
 
 /// Refuses logouts that a browser sent from another origin, by `Sec-Fetch-Site` and `Origin`.
@@ -179,33 +159,6 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         headers
-    }
-
-    #[test]
-    fn only_the_essence_of_a_single_content_type_counts() {
-        for json in [
-            "application/json",
-            "Application/JSON",
-            "application/json; charset=utf-8",
-            " application/json ;x",
-        ] {
-            assert!(is_json(&headers(&[("content-type", json)])), "{json}");
-        }
-        for other in [
-            "",
-            "text/plain; application/json",
-            "text/plain;application/json",
-            "application/jsonp",
-            "application/x-www-form-urlencoded",
-            "application/json, text/plain",
-        ] {
-            assert!(!is_json(&headers(&[("content-type", other)])), "{other}");
-        }
-        assert!(!is_json(&headers(&[])));
-        assert!(!is_json(&headers(&[
-            ("content-type", "application/json"),
-            ("content-type", "text/plain"),
-        ])));
     }
 
     #[test]

@@ -78,6 +78,16 @@ pub enum ConfigError {
         /// The columns that there are.
         found: Vec<String>,
     },
+    /// A token is to be read from a header that can hold none.
+    InvalidTokenHeader {
+        /// The header's name as given.
+        name: String,
+    },
+    /// A token is to be read from gRPC metadata that can hold none.
+    InvalidTokenMetadata {
+        /// The key as given.
+        key: String,
+    },
     /// A trusted origin is not one that a browser would send.
     InvalidOrigin {
         /// The origin as given.
@@ -151,6 +161,17 @@ impl fmt::Display for ConfigError {
                 f,
                 "the table {table:?} has no column {column:?}: it has {}",
                 found.join(", ")
+            ),
+            Self::InvalidTokenHeader { name } => write!(
+                f,
+                "no token can be read from a header named {name:?}: give the name of a header that \
+                 holds a token and nothing else, such as \"x-refresh-token\""
+            ),
+            Self::InvalidTokenMetadata { key } => write!(
+                f,
+                "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
+                 that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
+                 \"refresh-token\", or read it with token_fn"
             ),
             Self::InvalidOrigin { origin } => write!(
                 f,

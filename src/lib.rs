@@ -69,6 +69,14 @@
 //! `Origin`, besides or instead. A refusal is a `415` or a `403`, without a store call, and without a
 //! `Set-Cookie`.
 //!
+//! # Where the token is
+//!
+//! In the refresh cookie, unless the builder says otherwise:
+//! [`bearer`](LogoutLayerBuilder::bearer), [`token_header`](LogoutLayerBuilder::token_header),
+//! [`token_metadata`](LogoutLayerBuilder::token_metadata) and
+//! [`token_fn`](LogoutLayerBuilder::token_fn) look elsewhere as well, and [`CookieFormat`] reads
+//! cookies that the login signs or encrypts. All that a request presents is ended.
+//!
 //! # What became of it
 //!
 //! A client cannot tell an unknown token from a live one. The operator can: the [`Outcome`] is in the
@@ -88,6 +96,8 @@
 //! |---|---|---|
 //! | `tokio` | yes | the deadline, and revocations that outlive their connection |
 //! | `tracing` | no | one event per logout |
+//! | `signed` | no | `CookieFormat::signed` |
+//! | `private` | no | `CookieFormat::private` |
 //! | `memory` | no | `MemoryStore`, and `Token::generate` |
 //! | `sqlite` | no | `SqlStore` through sqlx, and `Token::generate` |
 //!
@@ -100,6 +110,7 @@ mod csrf;
 mod error;
 mod future;
 mod layer;
+mod media_type;
 mod observe;
 mod outcome;
 mod reply;
@@ -116,7 +127,7 @@ pub use cookie;
 
 pub use body::ResponseBody;
 pub use cookies::{AuthCookies, AuthCookiesBuilder};
-pub use credential::Token;
+pub use credential::{CookieFormat, CredentialKind, CredentialKinds, Token};
 pub use csrf::OriginCheck;
 pub use error::ConfigError;
 pub use future::ResponseFuture;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
+use crate::{CredentialKinds, Outcome};
 
 pub(crate) type Hook = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
 
@@ -13,13 +13,16 @@ pub(crate) type Hook = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
 pub(crate) struct Observer {
     started: Instant,
     hook: Option<Hook>,
+    /// What the request presented.
+    pub(crate) credentials: CredentialKinds,
 }
 
 impl Observer {
-    pub(crate) fn start(hook: Option<&Hook>) -> Self {
+    pub(crate) fn start(hook: Option<&Hook>, credentials: CredentialKinds) -> Self {
         Self {
             started: Instant::now(),
             hook: hook.cloned(),
+            credentials,
         }
     }
 
@@ -48,18 +51,19 @@ impl Observer {
 fn event(outcome: &Outcome, started: Instant) {
     let name = outcome.name();
     let status = outcome.status().as_u16();
+    let credentials = outcome.credentials();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, status, took = ?started.elapsed(), sessions = ?outcome.sessions(), error = %failure, "logout");
+            tracing::error!(outcome = name, status, took = ?started.elapsed(), %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
         }
         Outcome::Refused(refusal) => {
             tracing::warn!(outcome = name, status, took = ?started.elapsed(), reason = %refusal, "logout");
         }
-        Outcome::Revoked(_) => {
-            tracing::info!(outcome = name, status, took = ?started.elapsed(), sessions = ?outcome.sessions(), "logout");
+        Outcome::Revoked { sessions, .. } => {
+            tracing::info!(outcome = name, status, took = ?started.elapsed(), %credentials, ?sessions, "logout");
         }
-        Outcome::AlreadyEnded | Outcome::NoCredential => {
-            tracing::info!(outcome = name, status, took = ?started.elapsed(), "logout");
+        Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
+            tracing::info!(outcome = name, status, took = ?started.elapsed(), %credentials, "logout");
         }
     }
 }

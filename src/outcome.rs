@@ -5,8 +5,8 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::Token;
 use crate::store::Sessions;
+use crate::{CredentialKinds, Token};
 
 /// Bounds what a request can make an error write to a log.
 const MAX_DETAIL_LEN: usize = 1024;
@@ -20,10 +20,20 @@ const MAX_DETAIL_LEN: usize = 1024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// At least one session was ended, and the store names those that it knows by id.
-    Revoked(Sessions),
+    /// At least one session was ended.
+    #[non_exhaustive]
+    Revoked {
+        /// Those that the store knows by id.
+        sessions: Sessions,
+        /// Where the request had its tokens.
+        credentials: CredentialKinds,
+    },
     /// A token was presented, but none that was alive.
-    AlreadyEnded,
+    #[non_exhaustive]
+    AlreadyEnded {
+        /// Where the request had its tokens.
+        credentials: CredentialKinds,
+    },
     /// No token was presented. If these climb, the cookie does not reach the endpoint.
     NoCredential,
     /// The request did not prove that it is no forgery. The store was not called.
@@ -37,8 +47,8 @@ impl Outcome {
     /// `"refused"` or `"failed"`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Revoked(_) => "revoked",
-            Self::AlreadyEnded => "already_ended",
+            Self::Revoked { .. } => "revoked",
+            Self::AlreadyEnded { .. } => "already_ended",
             Self::NoCredential => "no_credential",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
@@ -48,7 +58,7 @@ impl Outcome {
     /// The status that the contract answers it with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Revoked(_) | Self::AlreadyEnded | Self::NoCredential => StatusCode::OK,
+            Self::Revoked { .. } | Self::AlreadyEnded { .. } | Self::NoCredential => StatusCode::OK,
             Self::Refused(Refusal::NotJson) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(Refusal::CrossOrigin) => StatusCode::FORBIDDEN,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -60,9 +70,19 @@ impl Outcome {
     /// it presented several tokens, and the store failed at another one.
     pub fn sessions(&self) -> &[crate::SessionId] {
         match self {
-            Self::Revoked(sessions) => sessions,
+            Self::Revoked { sessions, .. } => sessions,
             Self::Failed(failure) => &failure.0.ended,
-            Self::AlreadyEnded | Self::NoCredential | Self::Refused(_) => &[],
+            Self::AlreadyEnded { .. } | Self::NoCredential | Self::Refused(_) => &[],
+        }
+    }
+
+    /// Where the request had tokens, dead ones and malformed ones included. None for
+    /// [`Refused`](Self::Refused), which was not searched.
+    pub fn credentials(&self) -> CredentialKinds {
+        match self {
+            Self::Revoked { credentials, .. } | Self::AlreadyEnded { credentials } => *credentials,
+            Self::Failed(failure) => failure.0.credentials,
+            Self::NoCredential | Self::Refused(_) => CredentialKinds::default(),
         }
     }
 }
@@ -101,6 +121,7 @@ struct Cause {
     kind: FailureKind,
     detail: Option<String>,
     ended: Sessions,
+    credentials: CredentialKinds,
 }
 
 /// The category of a [`Failure`].
@@ -144,12 +165,18 @@ impl Failure {
             kind,
             detail,
             ended: Sessions::default(),
+            credentials: CredentialKinds::default(),
         }))
     }
 
     /// With the sessions that were ended all the same.
     pub(crate) fn after(mut self, ended: Sessions) -> Self {
         self.0.ended = ended;
+        self
+    }
+
+    pub(crate) fn of(mut self, credentials: CredentialKinds) -> Self {
+        self.0.credentials = credentials;
         self
     }
 }

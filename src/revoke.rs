@@ -43,9 +43,14 @@ pub(crate) async fn revoke_all<T: TokenStore>(
         }
     }
     match failure {
-        Some(failure) => Outcome::Failed(failure.after(ended)),
-        None if any_ended => Outcome::Revoked(ended),
-        None => Outcome::AlreadyEnded,
+        Some(failure) => Outcome::Failed(failure.after(ended).of(presented.kinds)),
+        None if any_ended => Outcome::Revoked {
+            sessions: ended,
+            credentials: presented.kinds,
+        },
+        None => Outcome::AlreadyEnded {
+            credentials: presented.kinds,
+        },
     }
 }
 
@@ -106,7 +111,7 @@ impl<R> Future for Revoking<R> {
         }
         let state = self.0.insert(state);
         ready!(state.runtime.poll_deadline(cx));
-        let outcome = Outcome::Failed(Failure::deadline());
+        let outcome = Outcome::Failed(Failure::deadline().of(state.observer.credentials));
         state.observer.report(&outcome);
         match self.0.take() {
             Some(state) => Poll::Ready((outcome, state.detach(Observer::report_late))),

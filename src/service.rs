@@ -14,7 +14,7 @@ use http_body_util::Empty;
 use smallvec::SmallVec;
 use tower::Service;
 
-use crate::credential::{CookieReader, Credentials};
+use crate::credential::{Credentials, Sources};
 use crate::csrf::Csrf;
 use crate::future::Rest;
 use crate::observe::{Hook, Observer};
@@ -29,7 +29,7 @@ pub(crate) struct Config<T> {
     /// The first is the main one.
     pub(crate) routes: SmallVec<[Route<T>; 1]>,
     pub(crate) csrf: Csrf,
-    pub(crate) cookie: CookieReader,
+    pub(crate) sources: Sources,
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
     pub(crate) hook: Option<Hook>,
@@ -52,16 +52,18 @@ impl<T: TokenStore> Config<T> {
     ) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();
-        let operation = match self.presented(&parts) {
+        let (credentials, operation) = match self.presented(&parts) {
             Ok(found) => {
                 let config = Arc::clone(self);
-                Either::Right(async move { revoke_all(&config.store, action, &found).await })
+                let kinds = found.kinds;
+                let operation = async move { revoke_all(&config.store, action, &found).await };
+                (kinds, Either::Right(operation))
             }
-            Err(outcome) => Either::Left(ready(outcome)),
+            Err(outcome) => (outcome.credentials(), Either::Left(ready(outcome))),
         };
         ResponseFuture::answering(Revoking::new(
             operation,
-            Observer::start(self.hook.as_ref()),
+            Observer::start(self.hook.as_ref(), credentials),
             &self.background,
             Rest {
                 headers: parts.headers,
@@ -76,11 +78,15 @@ impl<T: TokenStore> Config<T> {
         self.csrf
             .check(&request.uri, &request.headers)
             .map_err(Outcome::Refused)?;
-        let found = self.cookie.read(&request.headers);
-        match (found.tokens.is_empty(), found.presented) {
-            (true, false) => Err(Outcome::NoCredential),
-            (true, true) => Err(Outcome::AlreadyEnded),
-            (false, _) => Ok(found),
+        let found = self.sources.read(request);
+        if !found.tokens.is_empty() {
+            Ok(found)
+        } else if found.kinds.is_empty() {
+            Err(Outcome::NoCredential)
+        } else {
+            Err(Outcome::AlreadyEnded {
+                credentials: found.kinds,
+            })
         }
     }
 }

@@ -41,7 +41,10 @@ fn a_logout_ends_the_session() {
         (status, &*body),
         (200, &br#"{"message":"Logged out successfully"}"#[..])
     );
-    assert!(matches!(outcome, Some(Outcome::Revoked(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Some(Outcome::Revoked { .. })),
+        "{outcome:?}"
+    );
     assert_eq!(block_on(store.find(&token)).unwrap(), None);
 }
 

@@ -91,7 +91,7 @@ async fn a_token_that_is_too_long_is_as_good_as_unknown() {
     let field = format!("refreshToken={}", "x".repeat(4097)).into_bytes();
     let answer = through_default(MemoryStore::new(), with_fields(&[field])).await;
     answer.assert_is_logged_out();
-    assert!(matches!(answer.outcome, Some(Outcome::AlreadyEnded)));
+    assert!(matches!(answer.outcome, Some(Outcome::AlreadyEnded { .. })));
 }
 
 #[derive(Deserialize)]

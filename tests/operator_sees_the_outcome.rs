@@ -1,44 +1,15 @@
 //! The operator is told what became of each logout, once, and never a token.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use tower::Layer;
 use tower_logout::{LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore, store_fn};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::gate::GatedStore;
+use crate::support::log::Log;
 use crate::support::*;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 /// What happened during one logout: its answer, its events and the outcomes that the hook saw.
 struct Seen {
@@ -61,11 +32,7 @@ async fn watch<T: TokenStore>(
         .build()
         .unwrap();
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = log.record();
     let answer = through(&layer, request).await;
     drop(guard);
     let seen = Seen {
@@ -211,11 +178,7 @@ async fn the_event_of_a_detached_revocation_is_in_the_span_of_its_request() {
     let (memory, token) = store_with_session().await;
     let layer = LogoutLayer::new(memory);
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.record();
     let mut service = layer.layer(inner());
     let future = tracing::info_span!("request", id = 7)
         .in_scope(|| tower::Service::call(&mut service, logout_with(&token)));

@@ -42,7 +42,9 @@ impl Default for Json {
 impl Json {
     pub(crate) fn reply(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<Bytes> {
         let body = match outcome {
-            Outcome::Revoked(_) | Outcome::AlreadyEnded | Outcome::NoCredential => &self.success,
+            Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
+                &self.success
+            }
             Outcome::Refused(Refusal::NotJson) => &self.unsupported_media_type,
             Outcome::Refused(Refusal::CrossOrigin) => &self.forbidden,
             Outcome::Failed(_) => &self.failure,

@@ -54,7 +54,9 @@ impl Answer {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let clears = clears_cookies
             && match &outcome {
-                Outcome::Revoked(_) | Outcome::AlreadyEnded | Outcome::NoCredential => true,
+                Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
+                    true
+                }
                 Outcome::Failed(_) => self.clear_on_failure,
                 Outcome::Refused(_) => false,
             };

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod gate;
+pub mod log;
 pub mod process;
 pub mod proxy;
 pub mod server;
@@ -106,6 +107,11 @@ impl Answer {
             self.headers["content-length"],
             self.body.len().to_string().as_str()
         );
+    }
+
+    /// Where the outcome says that tokens were.
+    pub fn credentials(&self) -> String {
+        self.outcome.as_ref().unwrap().credentials().to_string()
     }
 
     pub fn assert_is_inner(&self) {

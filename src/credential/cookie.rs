@@ -1,106 +1,15 @@
-//! The token, and where it is read from.
-
-use std::fmt;
+//! The tokens in a request's cookies.
 
 use http::HeaderMap;
 use http::header::COOKIE;
 use memchr::memmem::Finder;
-use smallvec::SmallVec;
-use zeroize::Zeroizing;
 
-/// The longest token that is handed to a store, in bytes.
-const MAX_TOKEN_LEN: usize = 4096;
-/// The most distinct tokens of one request that are handed to a store.
-const MAX_TOKENS: usize = 8;
+use super::{CookieFormat, CredentialKind, Credentials};
+
 /// Below this a substring search costs more to start than a hop from `;` to `;` does.
 const SHORT_FIELD: usize = 128;
-
-/// A refresh token, as the client presents it.
-///
-/// `Debug` and `Display` are redacted, and the memory is zeroed when it is dropped. Only
-/// [`expose`](Self::expose) shows what it holds.
-///
-/// ```
-/// use tower_logout::Token;
-///
-/// let token = Token::new("s3cret");
-/// assert_eq!(token.expose(), "s3cret");
-/// assert_eq!(format!("{token} {token:?}"), "[redacted] Token([redacted])");
-/// ```
-#[derive(Clone)]
-pub struct Token(Zeroizing<String>);
-
-impl Token {
-    /// Takes over a token.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(Zeroizing::new(token.into()))
-    }
-
-    /// Makes a token of 256 bits from the operating system's random source, as 64 hexadecimal
-    /// digits.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system has no random source.
-    ///
-    /// ```
-    /// use tower_logout::Token;
-    ///
-    /// # fn main() -> Result<(), tower_logout::BoxError> {
-    /// let token = Token::generate()?;
-    /// assert_eq!(token.expose().len(), 64);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "_random")]
-    pub fn generate() -> Result<Self, crate::BoxError> {
-        Ok(Self(crate::store::random_hex::<32>()?))
-    }
-
-    /// The token itself. Mind where it goes: not into a log, an error or a URL.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token([redacted])")
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-/// What a request presented.
-#[derive(Debug, Default)]
-pub(crate) struct Credentials {
-    /// The distinct tokens that are worth a store call.
-    pub(crate) tokens: SmallVec<[Token; 1]>,
-    /// Whether anything was presented, be it too long, too many or not text.
-    pub(crate) presented: bool,
-}
-
-impl Credentials {
-    fn add(&mut self, value: &[u8]) {
-        if value.is_empty() {
-            return;
-        }
-        self.presented = true;
-        let Ok(text) = std::str::from_utf8(value) else {
-            return;
-        };
-        if text.len() <= MAX_TOKEN_LEN
-            && self.tokens.len() < MAX_TOKENS
-            && self.tokens.iter().all(|known| known.expose() != text)
-        {
-            self.tokens.push(Token::new(text));
-        }
-    }
-}
+/// The most cookies of one request whose format is undone: a signature costs more than a scan.
+const MAX_TRIES: usize = 64;
 
 /// Reads the values of one cookie out of all `Cookie` fields of a request.
 ///
@@ -108,20 +17,47 @@ impl Credentials {
 /// several fields (RFC 9113 §8.2.3), browsers send the cookies of the parent domain and of the host
 /// under one name, and a neighbour in Latin-1 must not hide the token. White space around name and
 /// value and one pair of quotes around the value do not count.
-#[derive(Clone, Debug)]
 pub(crate) struct CookieReader {
     name: Finder<'static>,
+    format: CookieFormat,
 }
 
 impl CookieReader {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, format: CookieFormat) -> Self {
         Self {
             name: Finder::new(name).into_owned(),
+            format,
         }
     }
 
-    pub(crate) fn read(&self, headers: &HeaderMap) -> Credentials {
-        let mut found = Credentials::default();
+    pub(crate) fn read(&self, headers: &HeaderMap, found: &mut Credentials) {
+        if self.format.is_plain() {
+            self.scan(headers, |value| found.add(CredentialKind::Cookie, value));
+        } else {
+            self.read_formatted(headers, found);
+        }
+    }
+
+    /// Out of line, lest the plain reading pays for it.
+    #[inline(never)]
+    fn read_formatted(&self, headers: &HeaderMap, found: &mut Credentials) {
+        let mut tries = 0;
+        self.scan(headers, |value| {
+            if value.is_empty() {
+                return;
+            }
+            found.kinds.insert(CredentialKind::Cookie);
+            tries += 1;
+            if tries > MAX_TRIES {
+                return;
+            }
+            if let Some(token) = self.format.read(self.name.needle(), value) {
+                found.add(CredentialKind::Cookie, &token);
+            }
+        });
+    }
+
+    fn scan(&self, headers: &HeaderMap, mut found: impl FnMut(&[u8])) {
         for field in headers.get_all(COOKIE) {
             let field = field.as_bytes();
             if field.len() < SHORT_FIELD {
@@ -130,18 +66,17 @@ impl CookieReader {
                 self.search(field, &mut found);
             }
         }
-        found
     }
 
     /// From `;` to `;`.
-    fn hop(&self, mut field: &[u8], found: &mut Credentials) {
+    fn hop(&self, mut field: &[u8], found: &mut impl FnMut(&[u8])) {
         let name = self.name.needle();
         loop {
             let end = memchr::memchr(b';', field);
             let rest = trim_start(field).strip_prefix(name);
             if let Some(value) = rest.and_then(|rest| trim_start(rest).strip_prefix(b"=")) {
                 let len = end.map_or(value.len(), |end| value.len() + end - field.len());
-                found.add(unquote(&value[..len]));
+                found(unquote(&value[..len]));
             }
             match end {
                 Some(end) => field = &field[end + 1..],
@@ -151,7 +86,7 @@ impl CookieReader {
     }
 
     /// From one occurrence of the name to the next.
-    fn search(&self, field: &[u8], found: &mut Credentials) {
+    fn search(&self, field: &[u8], found: &mut impl FnMut(&[u8])) {
         let name = self.name.needle();
         let mut from = 0;
         while let Some(at) = self.name.find(&field[from..]) {
@@ -163,7 +98,7 @@ impl CookieReader {
             }
             if let Some(value) = trim_start(&field[from..]).strip_prefix(b"=") {
                 let len = memchr::memchr(b';', value).unwrap_or(value.len());
-                found.add(unquote(&value[..len]));
+                found(unquote(&value[..len]));
                 from = field.len() - value.len() + len;
             }
         }
@@ -196,14 +131,18 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
+    use super::super::MAX_TOKEN_LEN;
     use super::*;
+    use crate::Token;
 
     fn read(fields: &[&[u8]]) -> Credentials {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(COOKIE, HeaderValue::from_bytes(field).unwrap());
         }
-        CookieReader::new("refreshToken").read(&headers)
+        let mut found = Credentials::default();
+        CookieReader::new("refreshToken", CookieFormat::plain()).read(&headers, &mut found);
+        found
     }
 
     fn exposed(found: &Credentials) -> Vec<&str> {
@@ -278,7 +217,7 @@ mod tests {
             let found = read(&slices);
             let (tokens, presented) = reference(&fields);
             prop_assert_eq!(exposed(&found), tokens);
-            prop_assert_eq!(found.presented, presented);
+            prop_assert_eq!(!found.kinds.is_empty(), presented);
         }
     }
 
@@ -299,7 +238,7 @@ mod tests {
     fn a_token_over_the_bound_is_presented_but_not_read() {
         let long = format!("refreshToken={}", "x".repeat(MAX_TOKEN_LEN + 1));
         let found = read(&[long.as_bytes()]);
-        assert!(found.tokens.is_empty() && found.presented);
+        assert!(found.tokens.is_empty() && !found.kinds.is_empty());
 
         let longest = format!("refreshToken={}", "x".repeat(MAX_TOKEN_LEN));
         assert_eq!(read(&[longest.as_bytes()]).tokens.len(), 1);

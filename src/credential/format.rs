@@ -1,0 +1,145 @@
+//! How a token is written into the value of a cookie.
+
+use std::borrow::Cow;
+
+#[cfg(any(feature = "signed", feature = "private"))]
+use cookie::{Cookie, CookieJar, Key};
+
+/// How the refresh cookie's value holds the token. [`plain`](Self::plain) by default.
+///
+/// It is the format of the `cookie` crate, and of what is built on it: axum-extra's jars,
+/// tower-cookies, and so on. The login goes on to set its cookies as it does.
+///
+/// A value that is not in the format holds no token: the store is not called for it, and the cookie
+/// is removed like any other. Of one request at most 64 values are tried.
+#[derive(Clone, Debug, Default)]
+pub struct CookieFormat(Format);
+
+#[derive(Clone, Debug, Default)]
+enum Format {
+    #[default]
+    Plain,
+    PercentEncoded,
+    #[cfg(feature = "signed")]
+    Signed(Key),
+    #[cfg(feature = "private")]
+    Private(Key),
+}
+
+impl CookieFormat {
+    /// The token as it is.
+    pub fn plain() -> Self {
+        Self(Format::Plain)
+    }
+
+    /// The token with `%` and two hexadecimal digits for whatever a cookie cannot hold, as
+    /// [`Cookie::encoded`](cookie::Cookie::encoded) of the crate `cookie` and axum-extra's `CookieJar`
+    /// write it. Only a token with other characters than letters, digits, `-`, `_`, `.` and `~`
+    /// looks any different.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use tower_logout::CookieFormat;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store)
+    ///     .cookie_format(CookieFormat::percent_encoded())
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn percent_encoded() -> Self {
+        Self(Format::PercentEncoded)
+    }
+
+    /// The token behind its signature, as a [`SignedJar`](cookie::SignedJar) and axum-extra's
+    /// `SignedCookieJar` write it, percent-encoded or not.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use cookie::Key;
+    /// use tower_logout::CookieFormat;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let key = Key::generate(); // That of the login.
+    /// let layer = LogoutLayer::builder(store)
+    ///     .cookie_format(CookieFormat::signed(key))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "signed")]
+    pub fn signed(key: Key) -> Self {
+        Self(Format::Signed(key))
+    }
+
+    /// The token encrypted, as a [`PrivateJar`](cookie::PrivateJar) and axum-extra's
+    /// `PrivateCookieJar` write it, percent-encoded or not.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use cookie::Key;
+    /// use tower_logout::CookieFormat;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let key = Key::generate(); // That of the login.
+    /// let layer = LogoutLayer::builder(store)
+    ///     .cookie_format(CookieFormat::private(key))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "private")]
+    pub fn private(key: Key) -> Self {
+        Self(Format::Private(key))
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.0, Format::Plain)
+    }
+
+    /// The token in a value of the cookie of this name.
+    #[cfg_attr(
+        not(any(feature = "signed", feature = "private")),
+        allow(unused_variables, clippy::unnecessary_wraps)
+    )]
+    pub(super) fn read<'v>(&self, name: &[u8], value: &'v [u8]) -> Option<Cow<'v, [u8]>> {
+        match &self.0 {
+            Format::Plain => Some(Cow::Borrowed(value)),
+            Format::PercentEncoded => Some(percent_encoding::percent_decode(value).into()),
+            #[cfg(feature = "signed")]
+            Format::Signed(key) => unseal(name, value, |cookie| {
+                CookieJar::new().signed(key).verify(cookie)
+            }),
+            #[cfg(feature = "private")]
+            Format::Private(key) => unseal(name, value, |cookie| {
+                CookieJar::new().private(key).decrypt(cookie)
+            }),
+        }
+    }
+}
+
+/// As it is, and percent-decoded: what passes its check in either reading is what the login wrote.
+#[cfg(any(feature = "signed", feature = "private"))]
+fn unseal<'v>(
+    name: &[u8],
+    value: &'v [u8],
+    check: impl Fn(Cookie<'static>) -> Option<Cookie<'static>>,
+) -> Option<Cow<'v, [u8]>> {
+    let name = std::str::from_utf8(name).ok()?;
+    let passed = |value: &[u8]| {
+        let value = std::str::from_utf8(value).ok()?;
+        let cookie = check(Cookie::new(name.to_owned(), value.to_owned()))?;
+        Some(Cow::Owned(cookie.value().as_bytes().to_vec()))
+    };
+    passed(value).or_else(|| {
+        let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(value).into();
+        // Borrowed where nothing was encoded.
+        matches!(decoded, Cow::Owned(_))
+            .then(|| passed(&decoded))
+            .flatten()
+    })
+}

@@ -1,0 +1,143 @@
+//! The builder of the layer: its defaults, and what it makes of its settings.
+
+use std::fmt;
+use std::sync::Arc;
+#[cfg(feature = "tokio")]
+use std::time::Duration;
+
+use super::LogoutLayer;
+use crate::credential::{CookieReader, Source, Sources};
+use crate::csrf::Csrf;
+use crate::observe::Hook;
+use crate::reply::{Answer, Reply};
+use crate::route::{Action, DEFAULT_PATH, Route, check_path};
+use crate::runtime::Background;
+use crate::service::Config;
+use crate::{AuthCookies, ConfigError, CookieFormat, TokenStore};
+
+mod answers;
+mod credentials;
+mod operation;
+mod paths;
+mod proof;
+
+#[cfg(feature = "tokio")]
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Configures a [`LogoutLayer`]. Made by [`LogoutLayer::builder`].
+#[must_use]
+pub struct LogoutLayerBuilder<T> {
+    store: T,
+    /// The main one first.
+    routes: Vec<(String, Action<T>)>,
+    public_prefix: String,
+    headers: Vec<Source>,
+    cookies: AuthCookies,
+    cookie_format: CookieFormat,
+    csrf: Csrf,
+    reply: Reply,
+    clear_on_failure: bool,
+    hook: Option<Hook>,
+    #[cfg(feature = "tokio")]
+    deadline: Duration,
+    /// What a setter could not take.
+    refused: Option<ConfigError>,
+}
+
+impl<T> fmt::Debug for LogoutLayerBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutLayerBuilder")
+            .field(
+                "paths",
+                &self.routes.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            )
+            .field("headers", &self.headers)
+            .field("cookies", &self.cookies)
+            .field("cookie_format", &self.cookie_format)
+            .field("csrf", &self.csrf)
+            .field("clear_on_failure", &self.clear_on_failure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: TokenStore> LogoutLayerBuilder<T> {
+    pub(super) fn new(store: T) -> Self {
+        Self {
+            store,
+            routes: vec![(DEFAULT_PATH.into(), Action::this())],
+            public_prefix: String::new(),
+            headers: Vec::new(),
+            cookies: AuthCookies::default(),
+            cookie_format: CookieFormat::default(),
+            csrf: Csrf {
+                require_json: true,
+                origin: None,
+            },
+            reply: Reply::Json(Box::default()),
+            clear_on_failure: false,
+            hook: None,
+            #[cfg(feature = "tokio")]
+            deadline: DEFAULT_DEADLINE,
+            refused: None,
+        }
+    }
+
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first [`ConfigError`] of a setter, [`ConfigError::InvalidPath`] for a path that no request can have,
+    /// [`ConfigError::DuplicatePath`] for two routes with one path, and
+    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover one.
+    pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        for (index, (path, _)) in self.routes.iter().enumerate() {
+            check_path(path)?;
+            if self.routes[..index].iter().any(|(other, _)| other == path) {
+                return Err(ConfigError::DuplicatePath { path: path.clone() });
+            }
+            let public = format!("{}{path}", self.public_prefix);
+            check_path(&public)?;
+            self.cookies.reach(&public)?;
+        }
+        Ok(self.assemble())
+    }
+
+    pub(super) fn assemble(self) -> LogoutLayer<T> {
+        let routes = self
+            .routes
+            .iter()
+            .map(|(path, action)| Route::new(path, *action));
+        LogoutLayer {
+            config: Arc::new(Config {
+                routes: routes.collect(),
+                csrf: self.csrf,
+                sources: Sources {
+                    headers: self.headers,
+                    cookie: CookieReader::new(self.cookies.refresh_name(), self.cookie_format),
+                },
+                store: self.store,
+                answer: Arc::new(Answer {
+                    reply: self.reply,
+                    removals: self.cookies.removals().into(),
+                    clear_on_failure: self.clear_on_failure,
+                }),
+                hook: self.hook,
+                #[cfg(feature = "tokio")]
+                background: Background {
+                    deadline: self.deadline,
+                    tracker: tokio_util::task::TaskTracker::new(),
+                },
+                #[cfg(not(feature = "tokio"))]
+                background: Background,
+            }),
+        }
+    }
+
+    /// An error of a setter surfaces when the layer is built.
+    fn refuse(&mut self, error: ConfigError) {
+        self.refused.get_or_insert(error);
+    }
+}

@@ -1,0 +1,105 @@
+//! What kind of message a request is.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+const JSON: &[u8] = b"application/json";
+const GRPC: &[u8] = b"application/grpc";
+
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|value| {
+        // What nearly every client sends.
+        value == JSON || essence(value).eq_ignore_ascii_case(JSON)
+    })
+}
+
+/// `application/grpc`, with or without the message format behind a `+`. Not gRPC-Web, which only
+/// looks like it: its trailers are part of the body.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let split = content_type(headers).and_then(|value| essence(value).split_at_checked(GRPC.len()));
+    split.is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+'))
+    })
+}
+
+/// The only one. Of two none counts.
+fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.as_bytes()),
+        _ => None,
+    }
+}
+
+/// Without its parameters (WHATWG MIME Sniffing §4.2): `text/plain; application/json` is
+/// `text/plain`, which a cross-site request may carry without a preflight.
+fn essence(value: &[u8]) -> &[u8] {
+    match memchr::memchr(b';', value) {
+        Some(end) => &value[..end],
+        None => value,
+    }
+    .trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_essence_of_a_single_content_type_counts() {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            " application/json ;x",
+        ] {
+            assert!(is_json(&headers(&[("content-type", json)])), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain; application/json",
+            "text/plain;application/json",
+            "application/jsonp",
+            "application/x-www-form-urlencoded",
+            "application/json, text/plain",
+        ] {
+            assert!(!is_json(&headers(&[("content-type", other)])), "{other}");
+        }
+        assert!(!is_json(&headers(&[])));
+        assert!(!is_json(&headers(&[
+            ("content-type", "application/json"),
+            ("content-type", "text/plain"),
+        ])));
+    }
+
+    #[test]
+    fn grpc_is_told_from_what_only_begins_like_it() {
+        for grpc in [
+            "application/grpc",
+            "application/grpc+proto",
+            "Application/GRPC; charset=utf-8",
+        ] {
+            assert!(is_grpc(&headers(&[("content-type", grpc)])), "{grpc}");
+        }
+        for other in [
+            "",
+            "application/json",
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpcx",
+            "text/plain; application/grpc",
+        ] {
+            assert!(!is_grpc(&headers(&[("content-type", other)])), "{other}");
+        }
+    }
+}

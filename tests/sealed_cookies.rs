@@ -1,0 +1,228 @@
+//! Refresh cookies that a login signs, encrypts or percent-encodes are read as it wrote them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::{FromRef, State};
+use axum::routing::post;
+use axum_extra::extract::cookie::Key;
+use axum_extra::extract::{CookieJar, PrivateCookieJar, SignedCookieJar};
+use http::header::COOKIE;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use tower_logout::{
+    AuthCookies, CookieFormat, LogoutLayer, MemoryStore, Outcome, Revocation, SessionStore, Token,
+    TokenStore, store_fn,
+};
+
+use crate::support::*;
+
+/// What a login is made of that knows nothing of the layer.
+#[derive(Clone)]
+struct App {
+    key: Key,
+    token: Token,
+}
+
+impl FromRef<App> for Key {
+    fn from_ref(app: &App) -> Self {
+        app.key.clone()
+    }
+}
+
+/// Logs in over axum-extra's jars, and gives the `Cookie` field that a browser then sends.
+async fn log_in(key: &Key, token: &Token, how: &str) -> HeaderValue {
+    async fn signed(State(app): State<App>, jar: SignedCookieJar) -> SignedCookieJar {
+        jar.add(AuthCookies::default().refresh(app.token.expose()))
+    }
+    async fn private(State(app): State<App>, jar: PrivateCookieJar) -> PrivateCookieJar {
+        jar.add(AuthCookies::default().refresh(app.token.expose()))
+    }
+    async fn plain(State(app): State<App>, jar: CookieJar) -> CookieJar {
+        jar.add(AuthCookies::default().refresh(app.token.expose()))
+    }
+    let app = Router::new()
+        .route("/signed", post(signed))
+        .route("/private", post(private))
+        .route("/plain", post(plain))
+        .with_state(App {
+            key: key.clone(),
+            token: token.clone(),
+        });
+    let request = Request::post(format!("/{how}")).body(Full::<bytes::Bytes>::default());
+    let answer = send(app, request.unwrap()).await;
+    let set = answer.set_cookies()[0];
+    HeaderValue::from_str(set.split(';').next().unwrap()).unwrap()
+}
+
+fn logout_by(cookie: &HeaderValue) -> Request<TestBody> {
+    logout()
+        .header(COOKIE, cookie)
+        .body(Full::default())
+        .unwrap()
+}
+
+fn layer<T: TokenStore>(store: T, format: CookieFormat) -> LogoutLayer<T> {
+    LogoutLayer::builder(store)
+        .cookie_format(format)
+        .build()
+        .unwrap()
+}
+
+/// A session whose token needs percent-encoding.
+async fn awkward_session() -> (MemoryStore, Token) {
+    let store = MemoryStore::new();
+    let token = Token::new("a+b/c%20=d e;ü,\"\\");
+    store.open("alice", &token).await.unwrap();
+    (store, token)
+}
+
+#[tokio::test]
+async fn the_cookies_of_axum_extras_jars_are_read() {
+    let key = Key::generate();
+    let formats = [
+        ("signed", CookieFormat::signed(key.clone())),
+        ("private", CookieFormat::private(key.clone())),
+        ("plain", CookieFormat::percent_encoded()),
+    ];
+    for (how, format) in formats {
+        for (store, token) in [store_with_session().await, awkward_session().await] {
+            let cookie = log_in(&key, &token, how).await;
+            let answer = through(&layer(store.clone(), format.clone()), logout_by(&cookie)).await;
+            answer.assert_is_logged_out();
+            assert_eq!(answer.outcome.as_ref().unwrap().name(), "revoked", "{how}");
+            assert_eq!(answer.credentials(), "cookie");
+            assert!(!is_live(&store, &token).await, "{how}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cookies_of_the_cookie_crates_jars_are_read_without_percent_encoding_too() {
+    let key = Key::generate();
+    for private in [false, true] {
+        let (store, token) = store_with_session().await;
+        let mut jar = cookie::CookieJar::new();
+        let (plain, format) = (("refreshToken", token.expose().to_owned()), key.clone());
+        let format = if private {
+            jar.private_mut(&key).add(plain);
+            CookieFormat::private(format)
+        } else {
+            jar.signed_mut(&key).add(plain);
+            CookieFormat::signed(format)
+        };
+        let set = jar.get("refreshToken").unwrap().stripped().to_string();
+        let cookie = HeaderValue::from_str(&set).unwrap();
+        through(&layer(store.clone(), format), logout_by(&cookie))
+            .await
+            .assert_is_logged_out();
+        assert!(!is_live(&store, &token).await);
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same() {
+    let key = Key::generate();
+    let token = Token::generate().unwrap();
+    for how in ["signed", "private"] {
+        let format = |key: &Key| match how {
+            "signed" => CookieFormat::signed(key.clone()),
+            _ => CookieFormat::private(key.clone()),
+        };
+        let good = log_in(&key, &token, how).await;
+        let good = good.to_str().unwrap();
+        let (name, value) = good.split_once('=').unwrap();
+        let tampered = [
+            // A letter of the token or of its seal is another one.
+            format!("{name}={}", swap_last(value)),
+            format!("{name}=x{value}"),
+            format!("{name}={}", &value[1..]),
+            format!("{name}={}", token.expose()),
+            format!("{name}=x"),
+            format!("{name}=%"),
+            format!("{name}=%ff%fe"),
+        ];
+        let store = || store_fn(|_| async { panic!("the store was called") });
+        for cookie in tampered {
+            let request = logout_by(&HeaderValue::from_str(&cookie).unwrap());
+            let answer = through(&layer(store(), format(&key)), request).await;
+            answer.assert_is_logged_out();
+            assert_eq!(
+                answer.outcome.as_ref().unwrap().name(),
+                "already_ended",
+                "{cookie}"
+            );
+        }
+        // Under another key, nothing of it is right.
+        let request = logout_by(&HeaderValue::from_str(good).unwrap());
+        through(&layer(store(), format(&Key::generate())), request)
+            .await
+            .assert_is_logged_out();
+    }
+}
+
+fn swap_last(value: &str) -> String {
+    let (rest, last) = value.split_at(value.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
+#[tokio::test]
+async fn a_signature_for_one_cookie_is_found_beside_a_forged_one() {
+    let key = Key::generate();
+    let (store, token) = store_with_session().await;
+    let good = log_in(&key, &token, "signed").await;
+    let both = format!("refreshToken=forged; {}", good.to_str().unwrap());
+    let request = logout_by(&HeaderValue::from_str(&both).unwrap());
+    through(&layer(store.clone(), CookieFormat::signed(key)), request)
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn percent_encoding_is_undone_only_where_that_is_asked_for() {
+    let seen = Shared::default();
+    let record = Arc::clone(&seen);
+    let store = Arc::new(store_fn(move |token: Token| {
+        record.lock().unwrap().push(token.expose().to_owned());
+        async { Ok(Revocation::NotFound) }
+    }));
+    let cookie = HeaderValue::from_static("refreshToken=a%2Bb");
+    for format in [CookieFormat::plain(), CookieFormat::percent_encoded()] {
+        through(&layer(Arc::clone(&store), format), logout_by(&cookie))
+            .await
+            .assert_is_logged_out();
+    }
+    assert_eq!(*seen.lock().unwrap(), ["a%2Bb", "a+b"]);
+}
+
+#[tokio::test]
+async fn a_flood_of_seals_is_bounded_and_hides_no_other_outcome() {
+    let key = Key::generate();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let store = store_fn(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok(Revocation::NotFound) }
+    });
+    let good = log_in(&key, &Token::new("t"), "signed").await;
+    let forged = "refreshToken=forged; ".repeat(64);
+    let flood = format!("{forged}{}", good.to_str().unwrap());
+    let request = logout_by(&HeaderValue::from_str(&flood).unwrap());
+    let answer = through(&layer(store, CookieFormat::signed(key)), request).await;
+    answer.assert_is_logged_out();
+    assert!(matches!(answer.outcome, Some(Outcome::AlreadyEnded { .. })));
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn no_key_is_in_a_debug() {
+    let key = Key::from(&[b'k'; 64]);
+    let shown = format!("{:?}", CookieFormat::signed(key.clone()));
+    assert!(!shown.contains("107") && !shown.contains("kk"), "{shown}");
+    let builder =
+        LogoutLayer::builder(MemoryStore::new()).cookie_format(CookieFormat::private(key));
+    let shown = format!("{builder:?}");
+    assert!(!shown.contains("107") && !shown.contains("kk"), "{shown}");
+}

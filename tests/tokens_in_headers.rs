@@ -1,0 +1,298 @@
+//! Tokens that are in no cookie are found where the layer is told to look, and nowhere else.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use tower::Layer;
+use tower_logout::{
+    ConfigError, CredentialKind, LogoutLayer, MemoryStore, Outcome, Token, TokenStore, store_fn,
+};
+
+use crate::support::log::Log;
+use crate::support::*;
+
+fn with(headers: &[(&'static str, String)]) -> Request<TestBody> {
+    let mut request = logout();
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    request.body(Full::default()).unwrap()
+}
+
+fn bearer(token: &Token) -> (&'static str, String) {
+    ("authorization", format!("Bearer {}", token.expose()))
+}
+
+#[tokio::test]
+async fn a_bearer_token_is_ended_where_that_is_asked_for() {
+    for scheme in ["Bearer", "bearer", "BEARER "] {
+        let (store, token) = store_with_session().await;
+        let layer = LogoutLayer::builder(store.clone())
+            .bearer()
+            .build()
+            .unwrap();
+        let value = format!("{scheme} {}", token.expose());
+        let answer = through(&layer, with(&[("authorization", value)])).await;
+        answer.assert_is_logged_out();
+        assert_eq!(answer.credentials(), "bearer");
+        assert!(!is_live(&store, &token).await);
+    }
+}
+
+#[tokio::test]
+async fn other_headers_than_cookies_are_not_read_by_default() {
+    let (store, token) = store_with_session().await;
+    let request = with(&[
+        bearer(&token),
+        ("x-refresh-token", token.expose().into()),
+        ("refreshtoken", token.expose().into()),
+    ]);
+    let answer = through_default(store.clone(), request).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.credentials(), "none");
+    assert!(matches!(answer.outcome, Some(Outcome::NoCredential)));
+    assert!(is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn other_authorization_schemes_hold_no_token() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .bearer()
+        .build()
+        .unwrap();
+    for value in ["", "Bearer", "Bearer ", "Basic {T}", "Bearer{T}", "{T}"] {
+        let value = value.replace("{T}", token.expose());
+        let answer = through(&layer, with(&[("authorization", value)])).await;
+        answer.assert_is_logged_out();
+        assert!(matches!(answer.outcome, Some(Outcome::NoCredential)));
+    }
+    assert!(is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_named_header_is_read_in_any_case_and_in_all_its_fields() {
+    let store = MemoryStore::new();
+    let tokens = [open(&store, "alice").await, open(&store, "bob").await];
+    let layer = LogoutLayer::builder(store.clone())
+        .token_header("X-Refresh-Token")
+        .build()
+        .unwrap();
+    let fields = tokens
+        .each_ref()
+        .map(|token| ("x-refresh-token", format!(" {} ", token.expose())));
+    let answer = through(&layer, with(&fields)).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.credentials(), "header");
+    for token in &tokens {
+        assert!(!is_live(&store, token).await);
+    }
+}
+
+#[tokio::test]
+async fn metadata_is_read_from_grpc_calls_alone() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .token_metadata("refresh-token")
+        .require_json(false)
+        .build()
+        .unwrap();
+    let mut request = with(&[("refresh-token", token.expose().into())]);
+    let answer = through(&layer, request.clone()).await;
+    assert_eq!(answer.credentials(), "none");
+    assert!(is_live(&store, &token).await);
+
+    let grpc = HeaderValue::from_static("application/grpc+proto");
+    request.headers_mut().insert("content-type", grpc);
+    let answer = through(&layer, request).await;
+    assert_eq!(answer.credentials(), "metadata");
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_closure_finds_what_is_hidden_elsewhere_in_the_request() {
+    let store = MemoryStore::new();
+    let tokens = [open(&store, "alice").await, open(&store, "bob").await];
+    let layer = LogoutLayer::builder(store.clone())
+        .token_fn(|request: &Parts| {
+            request
+                .extensions
+                .get::<Vec<Token>>()
+                .cloned()
+                .unwrap_or_default()
+        })
+        .build()
+        .unwrap();
+    let mut request = with(&[]);
+    request.extensions_mut().insert(tokens.to_vec());
+    let answer = through(&layer, request).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.credentials(), "custom");
+    for token in &tokens {
+        assert!(!is_live(&store, token).await);
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_found_is_ended_and_the_operator_is_told_where_it_was() {
+    let store = MemoryStore::new();
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(open(&store, "alice").await);
+    }
+    let custom = tokens[3].clone();
+    let hooked = Shared::default();
+    let record = Arc::clone(&hooked);
+    let layer = LogoutLayer::builder(store.clone())
+        .bearer()
+        .token_header("x-token")
+        .token_fn(move |_| [custom.clone()])
+        .hook(move |outcome, _| record.lock().unwrap().push(outcome.credentials()))
+        .build()
+        .unwrap();
+    let log = Log::default();
+    let guard = log.record();
+    let request = with(&[
+        ("cookie", format!("refreshToken={}", tokens[0].expose())),
+        bearer(&tokens[1]),
+        ("x-token", tokens[2].expose().into()),
+    ]);
+    let answer = through(&layer, request).await;
+    drop(guard);
+    answer.assert_is_logged_out();
+    let outcome = answer.outcome.as_ref().unwrap();
+    assert_eq!(outcome.sessions().len(), 4);
+    assert_eq!(answer.credentials(), "cookie+bearer+header+custom");
+    assert_eq!(*hooked.lock().unwrap(), [outcome.credentials()]);
+    assert!(!outcome.credentials().contains(CredentialKind::Metadata));
+    assert!(
+        log.lines()[0].contains("credentials=cookie+bearer+header+custom"),
+        "{:?}",
+        log.lines()
+    );
+    for token in &tokens {
+        assert!(!is_live(&store, token).await);
+    }
+}
+
+#[tokio::test]
+async fn one_token_in_several_places_is_one_store_call() {
+    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let store = store_fn(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async { Ok(tower_logout::Revocation::Revoked) }
+    });
+    let layer = LogoutLayer::builder(store)
+        .bearer()
+        .token_header("x-token")
+        .build()
+        .unwrap();
+    let token = Token::new("t");
+    let request = with(&[
+        ("cookie", "refreshToken=t".into()),
+        bearer(&token),
+        ("x-token", "t".into()),
+    ]);
+    let answer = through(&layer, request).await;
+    assert_eq!(answer.credentials(), "cookie+bearer+header");
+    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn planted_cookies_do_not_crowd_a_bearer_token_out() {
+    let (store, token) = store_with_session().await;
+    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (counted, behind) = (Arc::clone(&calls), store.clone());
+    let counting = store_fn(move |token: Token| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let behind = behind.clone();
+        async move { behind.revoke(&token).await }
+    });
+    let layer = LogoutLayer::builder(counting).bearer().build().unwrap();
+    let planted: Vec<_> = (0..100).map(|n| format!("refreshToken=t{n}")).collect();
+    let request = with(&[("cookie", planted.join("; ")), bearer(&token)]);
+    through(&layer, request).await.assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 8);
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_long_or_no_text_is_presented_and_costs_no_store_call() {
+    let store = || store_fn(|_| async { panic!("the store was called") });
+    let layer = LogoutLayer::builder(store())
+        .bearer()
+        .token_header("x-token")
+        .build()
+        .unwrap();
+    let mut request = with(&[bearer(&Token::new("x".repeat(4097)))]);
+    let no_text = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    request.headers_mut().insert("x-token", no_text);
+    let answer = through(&layer, request).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.outcome.as_ref().unwrap().name(), "already_ended");
+    assert_eq!(answer.credentials(), "bearer+header");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_says_where_the_tokens_were_too() {
+    let failing = store_fn(|_| async { Err("down".into()) });
+    let hanging = store_fn(|_| futures::future::pending());
+    let token = Token::new("t");
+    let layer = LogoutLayer::builder(failing).bearer().build().unwrap();
+    let answer = through(&layer, with(&[bearer(&token)])).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.credentials(), "bearer");
+    let layer = LogoutLayer::builder(hanging).bearer().build().unwrap();
+    let answer = through(&layer, with(&[bearer(&token)])).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.credentials(), "bearer");
+}
+
+#[test]
+fn a_header_that_can_hold_no_token_is_refused_when_the_layer_is_built() {
+    let build = |name: &str| {
+        LogoutLayer::builder(MemoryStore::new())
+            .token_header(name)
+            .build()
+    };
+    for name in ["", "x token", "cookie", "Cookie"] {
+        let refused = build(name).unwrap_err();
+        assert!(matches!(refused, ConfigError::InvalidTokenHeader { .. }));
+        assert!(refused.to_string().contains("x-refresh-token"));
+    }
+    assert!(build("x-token").is_ok());
+    let refused = LogoutLayer::builder(MemoryStore::new())
+        .token_metadata("token-bin")
+        .build()
+        .unwrap_err();
+    assert!(matches!(refused, ConfigError::InvalidTokenMetadata { .. }));
+}
+
+#[tokio::test]
+async fn no_token_of_a_header_is_in_an_event_an_outcome_or_a_debug() {
+    let token = Token::new("very-secret-token");
+    let custom = token.clone();
+    let talkative =
+        store_fn(|token: Token| async move { Err(format!("no {}", token.expose()).into()) });
+    let builder = LogoutLayer::builder(talkative)
+        .bearer()
+        .token_header("x-token")
+        .token_fn(move |_| Some(custom.clone()));
+    let shown_builder = format!("{builder:?}");
+    let layer = builder.build().unwrap();
+    let log = Log::default();
+    let guard = log.record();
+    let request = with(&[bearer(&token), ("x-token", token.expose().into())]);
+    let answer = through(&layer, request).await;
+    drop(guard);
+    let everything = format!(
+        "{shown_builder} {layer:?} {:?} {answer:?} {:?}",
+        layer.layer(()),
+        log.lines()
+    );
+    assert!(!everything.contains("very-secret"), "{everything}");
+    assert!(log.lines()[0].contains("no [redacted]"));
+}
