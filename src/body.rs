@@ -4,15 +4,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
+
+use crate::reply::ReplyBody;
 
 pin_project! {
     /// Response body of [`Logout`](crate::Logout) and [`LogoutEndpoint`](crate::LogoutEndpoint).
     ///
     /// It is the inner service's body, whose frames, trailers, errors and size hint it forwards
-    /// unchanged, or the short body that answers a logout.
+    /// unchanged, or the short body that answers a logout, and its trailers.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -25,7 +28,7 @@ pin_project! {
     #[derive(Debug)]
     enum Inner<B> {
         Passed { #[pin] body: B },
-        Answer { #[pin] body: Full<Bytes> },
+        Answer { #[pin] body: Full<Bytes>, trailers: Option<Box<HeaderMap>> },
     }
 }
 
@@ -36,10 +39,11 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) fn answer(body: Bytes) -> Self {
+    pub(crate) fn answer(body: ReplyBody) -> Self {
         Self {
             inner: Inner::Answer {
-                body: Full::new(body),
+                body: Full::new(body.data),
+                trailers: body.trailers,
             },
         }
     }
@@ -64,21 +68,28 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.project() {
             InnerProj::Passed { body } => body.poll_frame(cx),
-            InnerProj::Answer { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            InnerProj::Answer { body, trailers } => match body.poll_frame(cx) {
+                Poll::Ready(None) => Poll::Ready(
+                    trailers
+                        .take()
+                        .map(|trailers| Ok(Frame::trailers(*trailers))),
+                ),
+                frame => frame.map_err(|never| match never {}),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Passed { body } => body.is_end_stream(),
-            Inner::Answer { body } => body.is_end_stream(),
+            Inner::Answer { body, trailers } => body.is_end_stream() && trailers.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Passed { body } => body.size_hint(),
-            Inner::Answer { body } => body.size_hint(),
+            Inner::Answer { body, .. } => body.size_hint(),
         }
     }
 }

@@ -8,27 +8,49 @@
 use std::collections::HashSet;
 
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 
-use crate::media_type::is_json;
+use crate::media_type::{is_form, is_grpc, is_json};
 use crate::{ConfigError, Refusal};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The checks that are switched on.
 #[derive(Clone, Debug)]
 pub(crate) struct Csrf {
     pub(crate) require_json: bool,
+    /// Whether gRPC's content type is as good as JSON's: no form can send it either.
+    pub(crate) grpc: bool,
+    /// Whether a form is let through that shows where it comes from.
+    pub(crate) forms: bool,
     pub(crate) origin: Option<OriginCheck>,
 }
 
 impl Csrf {
     pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        if self.require_json && !is_json(headers) {
-            return Err(Refusal::NotJson);
+        if !self.require_json || !is_json(headers) {
+            self.check_other(uri, headers)?;
         }
         match &self.origin {
             Some(origin) => origin.check(uri, headers),
             None => Ok(()),
         }
+    }
+
+    /// Out of line, lest JSON pays for it.
+    #[inline(never)]
+    fn check_other(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.forms && is_form(headers) {
+            let proved = match &self.origin {
+                Some(origin) => origin.is_proved(uri, headers),
+                None => OriginCheck::new().is_proved(uri, headers),
+            };
+            return proved.then_some(()).ok_or(Refusal::CrossOrigin);
+        }
+        if self.require_json && !(self.grpc && is_grpc(headers)) {
+            return Err(Refusal::NotJson);
+        }
+        Ok(())
     }
 }
 
@@ -93,21 +115,24 @@ impl OriginCheck {
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let header = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
-        let site = header(http::HeaderName::from_static("sec-fetch-site"));
-        let origin = header(ORIGIN);
-        let allowed = match site {
-            b"same-origin" | b"none" => true,
-            b"" => origin.is_empty() || is_own_origin(origin, uri, headers),
-            _ => false,
-        };
-        let trusted =
-            || std::str::from_utf8(origin).is_ok_and(|origin| self.trusted.contains(origin));
-        if allowed || trusted() {
+        let silent = !headers.contains_key(SEC_FETCH_SITE) && !headers.contains_key(ORIGIN);
+        if silent || self.is_proved(uri, headers) {
             Ok(())
         } else {
             Err(Refusal::CrossOrigin)
         }
+    }
+
+    /// Whether the request shows that it comes from here, or from a trusted origin.
+    fn is_proved(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let header = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+        let origin = header(ORIGIN);
+        let own = match header(SEC_FETCH_SITE) {
+            b"same-origin" | b"none" => true,
+            b"" => is_own_origin(origin, uri, headers),
+            _ => false,
+        };
+        own || std::str::from_utf8(origin).is_ok_and(|origin| self.trusted.contains(origin))
     }
 }
 

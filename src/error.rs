@@ -5,8 +5,9 @@ use std::fmt;
 /// A configuration that could not keep the promise, refused when it is built.
 ///
 /// Returned by [`AuthCookiesBuilder::build`](crate::AuthCookiesBuilder::build),
-/// [`LogoutLayerBuilder::build`](crate::LogoutLayerBuilder::build) and
-/// [`OriginCheck::trust`](crate::OriginCheck::trust). Its `Display` says what was wrong and what
+/// [`LogoutLayerBuilder::build`](crate::LogoutLayerBuilder::build),
+/// [`OriginCheck::trust`](crate::OriginCheck::trust) and
+/// [`Redirect`](crate::reply::Redirect). Its `Display` says what was wrong and what
 /// to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +88,11 @@ pub enum ConfigError {
     InvalidTokenMetadata {
         /// The key as given.
         key: String,
+    },
+    /// The target of a redirect is one that a browser might read as another.
+    InvalidRedirect {
+        /// The target as given.
+        target: String,
     },
     /// A trusted origin is not one that a browser would send.
     InvalidOrigin {
@@ -172,6 +178,11 @@ impl fmt::Display for ConfigError {
                 "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
                  that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
                  \"refresh-token\", or read it with token_fn"
+            ),
+            Self::InvalidRedirect { target } => write!(
+                f,
+                "a browser might read {target:?} as another page: give a path such as \"/login\", or \
+                 an http or https URL without a user name, in ASCII without spaces and '\\\\'"
             ),
             Self::InvalidOrigin { origin } => write!(
                 f,

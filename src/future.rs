@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::ResponseBody;
-use crate::reply::Answer;
+use crate::reply::{Answer, Asked, ReplyBody};
 use crate::revoke::Revoking;
 
 pin_project! {
@@ -34,7 +33,7 @@ pin_project! {
 
 /// What it takes to answer, once the outcome is there.
 pub(crate) struct Rest {
-    pub(crate) headers: HeaderMap,
+    pub(crate) asked: Asked,
     pub(crate) clears_cookies: bool,
     pub(crate) answer: Arc<Answer>,
 }
@@ -55,9 +54,9 @@ impl<F> ResponseFuture<F> {
 }
 
 #[inline(never)]
-fn poll_answer(revoking: &mut Revoking<Rest>, cx: &mut Context<'_>) -> Poll<Response<Bytes>> {
+fn poll_answer(revoking: &mut Revoking<Rest>, cx: &mut Context<'_>) -> Poll<Response<ReplyBody>> {
     let (outcome, rest) = ready!(Pin::new(revoking).poll(cx));
-    Poll::Ready(rest.answer.to(outcome, rest.headers, rest.clears_cookies))
+    Poll::Ready(rest.answer.to(outcome, rest.asked, rest.clears_cookies))
 }
 
 impl<F> std::fmt::Debug for ResponseFuture<F> {

@@ -69,6 +69,12 @@
 //! `Origin`, besides or instead. A refusal is a `415` or a `403`, without a store call, and without a
 //! `Set-Cookie`.
 //!
+//! # Other clients
+//!
+//! [`forms`](LogoutLayerBuilder::forms) lets HTML forms log out that prove where they come from, and
+//! redirects them; [`grpc`](LogoutLayerBuilder::grpc) answers gRPC calls in gRPC;
+//! [`reply_with`](LogoutLayerBuilder::reply_with) takes any other [`Reply`](reply::Reply).
+//!
 //! # Where the token is
 //!
 //! In the refresh cookie, unless the builder says otherwise:
@@ -113,7 +119,7 @@ mod layer;
 mod media_type;
 mod observe;
 mod outcome;
-mod reply;
+pub mod reply;
 mod revoke;
 mod route;
 mod runtime;

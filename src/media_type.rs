@@ -1,7 +1,7 @@
 //! What kind of message a request is.
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 
 const JSON: &[u8] = b"application/json";
 const GRPC: &[u8] = b"application/grpc";
@@ -19,6 +19,23 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let split = content_type(headers).and_then(|value| essence(value).split_at_checked(GRPC.len()));
     split.is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+'))
+    })
+}
+
+/// What a form with fields is sent as.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|value| {
+        let essence = essence(value);
+        essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+            || essence.eq_ignore_ascii_case(b"multipart/form-data")
+    })
+}
+
+/// Whether `text/html` is asked for by name, as browsers do that navigate.
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|field| {
+        let mut ranges = field.as_bytes().split(|&byte| byte == b',');
+        ranges.any(|range| essence(range).eq_ignore_ascii_case(b"text/html"))
     })
 }
 

@@ -59,10 +59,17 @@ impl Outcome {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Revoked { .. } | Self::AlreadyEnded { .. } | Self::NoCredential => StatusCode::OK,
-            Self::Refused(Refusal::NotJson) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Refused(Refusal::CrossOrigin) => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) => refusal.status(),
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Whether the client is told that it is logged out: nothing that it presented works any more.
+    pub fn is_logged_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Revoked { .. } | Self::AlreadyEnded { .. } | Self::NoCredential
+        )
     }
 
     /// The sessions that were ended, as far as the store names them. Each is named once, however
@@ -95,6 +102,15 @@ pub enum Refusal {
     NotJson,
     /// It came from another origin that is not trusted: `403`.
     CrossOrigin,
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::CrossOrigin => StatusCode::FORBIDDEN,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

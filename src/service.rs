@@ -66,7 +66,7 @@ impl<T: TokenStore> Config<T> {
             Observer::start(self.hook.as_ref(), credentials),
             &self.background,
             Rest {
-                headers: parts.headers,
+                asked: self.answer.keep(parts),
                 clears_cookies: action.ends_this,
                 answer: Arc::clone(&self.answer),
             },

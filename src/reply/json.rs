@@ -2,58 +2,182 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Response};
-use serde_json::json;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
 
+use super::{Reply, ReplyBody};
 use crate::{Outcome, Refusal};
 
-/// The bodies, ready to be sent.
-pub(crate) struct Json {
-    success: Body,
-    failure: Body,
-    unsupported_media_type: Body,
-    forbidden: Body,
+/// JSON, as the contract has it: `{"message":"Logged out successfully"}`, or
+/// `{"error":"Error logging out"}` and the like.
+///
+/// ```
+/// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+/// use tower_logout::reply::Json;
+///
+/// # fn main() -> Result<(), tower_logout::ConfigError> {
+/// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+/// let layer = LogoutLayer::builder(store)
+///     .reply_with(Json::new().success("Bye").problem_details())
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Json {
+    success: Message,
+    failure: Message,
+    wrong_type: Message,
+    cross_origin: Message,
+    error_type: HeaderValue,
 }
 
-struct Body {
+/// A text, and the body that it is sent in.
+#[derive(Clone, Debug)]
+struct Message {
+    text: String,
     bytes: Bytes,
     length: HeaderValue,
 }
 
-impl Body {
-    fn new(value: &serde_json::Value) -> Self {
-        let bytes = Bytes::from(value.to_string());
+impl Message {
+    fn new(text: String, body: &Value) -> Self {
+        let bytes = Bytes::from(body.to_string());
         let length = bytes.len().into();
-        Self { bytes, length }
+        Self {
+            text,
+            bytes,
+            length,
+        }
+    }
+
+    fn success(text: String) -> Self {
+        let body = json!({ "message": text });
+        Self::new(text, &body)
+    }
+
+    fn error(text: String) -> Self {
+        let body = json!({ "error": text });
+        Self::new(text, &body)
+    }
+
+    fn problem(text: String, status: StatusCode) -> Self {
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": text,
+        });
+        Self::new(text, &body)
     }
 }
 
 impl Default for Json {
     fn default() -> Self {
         Self {
-            success: Body::new(&json!({ "message": "Logged out successfully" })),
-            failure: Body::new(&json!({ "error": "Error logging out" })),
-            unsupported_media_type: Body::new(&json!({ "error": Refusal::NotJson.to_string() })),
-            forbidden: Body::new(&json!({ "error": Refusal::CrossOrigin.to_string() })),
+            success: Message::success("Logged out successfully".into()),
+            failure: Message::error(super::FAILURE.into()),
+            wrong_type: Message::error(Refusal::NotJson.to_string()),
+            cross_origin: Message::error(Refusal::CrossOrigin.to_string()),
+            error_type: HeaderValue::from_static("application/json"),
         }
     }
 }
 
 impl Json {
-    pub(crate) fn reply(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<Bytes> {
-        let body = match outcome {
+    /// The contract's texts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a client is told that is logged out. `Logged out successfully` by default.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().success("Bye");
+    /// ```
+    pub fn success(mut self, text: impl Into<String>) -> Self {
+        self.success = Message::success(text.into());
+        self
+    }
+
+    /// What a client is told whose logout failed. `Error logging out` by default.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().failure("Try again");
+    /// ```
+    pub fn failure(mut self, text: impl Into<String>) -> Self {
+        self.failure = self.error(text, StatusCode::INTERNAL_SERVER_ERROR);
+        self
+    }
+
+    /// What a client is told whose content type is another. `Content-Type must be
+    /// application/json` by default.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().not_json("Send JSON");
+    /// ```
+    pub fn not_json(mut self, text: impl Into<String>) -> Self {
+        self.wrong_type = self.error(text, Refusal::NotJson.status());
+        self
+    }
+
+    /// What a client from another origin is told. `Cross-origin logout is not allowed` by default.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().cross_origin("Log out where you logged in");
+    /// ```
+    pub fn cross_origin(mut self, text: impl Into<String>) -> Self {
+        self.cross_origin = self.error(text, Refusal::CrossOrigin.status());
+        self
+    }
+
+    /// Sends errors as `application/problem+json` (RFC 9457), with the text as `detail`. Off by
+    /// default, as the contract has them as `application/json`.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().problem_details();
+    /// ```
+    pub fn problem_details(mut self) -> Self {
+        self.error_type = HeaderValue::from_static("application/problem+json");
+        let [failure, not_json, cross_origin] =
+            [&self.failure, &self.wrong_type, &self.cross_origin]
+                .map(|message| message.text.clone());
+        self.failure(failure)
+            .not_json(not_json)
+            .cross_origin(cross_origin)
+    }
+
+    fn error(&self, text: impl Into<String>, status: StatusCode) -> Message {
+        if self.error_type == "application/json" {
+            Message::error(text.into())
+        } else {
+            Message::problem(text.into(), status)
+        }
+    }
+
+    /// `headers` is an empty map that has room for the answer's.
+    pub(super) fn answer(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<ReplyBody> {
+        let (message, content_type) = match outcome {
             Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-                &self.success
+                (&self.success, HeaderValue::from_static("application/json"))
             }
-            Outcome::Refused(Refusal::NotJson) => &self.unsupported_media_type,
-            Outcome::Refused(Refusal::CrossOrigin) => &self.forbidden,
-            Outcome::Failed(_) => &self.failure,
+            Outcome::Refused(Refusal::NotJson) => (&self.wrong_type, self.error_type.clone()),
+            Outcome::Refused(Refusal::CrossOrigin) => (&self.cross_origin, self.error_type.clone()),
+            Outcome::Failed(_) => (&self.failure, self.error_type.clone()),
         };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_LENGTH, body.length.clone());
-        let mut response = Response::new(body.bytes.clone());
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CONTENT_LENGTH, message.length.clone());
+        let mut response = Response::new(ReplyBody::from(message.bytes.clone()));
         *response.status_mut() = outcome.status();
         *response.headers_mut() = headers;
         response
+    }
+}
+
+impl Reply for Json {
+    fn reply(&self, outcome: &Outcome, _: &Parts) -> Response<ReplyBody> {
+        self.answer(outcome, HeaderMap::new())
     }
 }

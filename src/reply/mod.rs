@@ -1,71 +1,170 @@
 //! What a logout is answered with.
+//!
+//! [`Json`] is the contract's answer, and the default. Where an answer has another shape, there are
+//! [`NoContent`] and [`Redirect`], and [`Reply`] for one of your own.
 
+mod body;
+mod by_client;
+mod grpc;
 mod json;
+mod no_content;
+mod redirect;
+mod site_data;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::Outcome;
 
-use json::Json;
+pub use body::ReplyBody;
+pub(crate) use by_client::ByClient;
+pub use json::Json;
+pub use no_content::NoContent;
+pub use redirect::Redirect;
+pub use site_data::SiteData;
+pub(crate) use site_data::clear_site_data;
 
-/// A user's own.
-pub(crate) type CustomReply = Box<dyn Fn(&Outcome) -> Response<Bytes> + Send + Sync>;
+/// The contract's word for a logout that failed (§5).
+const FAILURE: &str = "Error logging out";
 
-/// Makes the answer from the outcome alone.
-pub(crate) enum Reply {
-    Json(Box<Json>),
-    Custom(CustomReply),
+/// Makes the answer to a logout. Set by [`reply_with`](crate::LogoutLayerBuilder::reply_with).
+///
+/// The layer adds `Cache-Control: no-store`, `Content-Length` and the removal cookies. An answer
+/// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens. A panic
+/// in it is the server's to catch, as one of a handler is; the session is ended by then.
+///
+/// A closure from an outcome to a response is a `Reply` that does not look at the request.
+///
+/// ```
+/// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+/// use http::Response;
+/// use http::request::Parts;
+/// use tower_logout::Outcome;
+/// use tower_logout::reply::{Reply, ReplyBody};
+///
+/// struct InTheirLanguage;
+///
+/// impl Reply for InTheirLanguage {
+///     fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+///         let german = request.headers.get("accept-language").is_some_and(|value| value == "de");
+///         let text = match (outcome.is_logged_out(), german) {
+///             (true, true) => "Abgemeldet",
+///             (true, false) => "Logged out",
+///             (false, true) => "Fehler",
+///             (false, false) => "Error",
+///         };
+///         let mut response = Response::new(text.into());
+///         *response.status_mut() = outcome.status();
+///         response
+///     }
+/// }
+///
+/// # fn main() -> Result<(), tower_logout::ConfigError> {
+/// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+/// let layer = LogoutLayer::builder(store).reply_with(InTheirLanguage).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait Reply: Send + Sync + 'static {
+    /// The answer to this request, whose body nobody has read.
+    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody>;
+}
+
+impl<F, B> Reply for F
+where
+    F: Fn(&Outcome) -> Response<B> + Send + Sync + 'static,
+    B: Into<Bytes>,
+{
+    fn reply(&self, outcome: &Outcome, _: &Parts) -> Response<ReplyBody> {
+        self(outcome).map(|body| ReplyBody::from(body.into()))
+    }
+}
+
+/// What a client is told of an outcome other than success.
+fn error_text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Refused(refusal) => refusal.to_string(),
+        _ => FAILURE.into(),
+    }
 }
 
 /// The answer to a logout: the reply, and what every answer has.
 pub(crate) struct Answer {
-    pub(crate) reply: Reply,
+    /// The contract's.
+    pub(crate) json: Json,
+    /// Instead of it.
+    pub(crate) other: Option<Box<dyn Reply>>,
     pub(crate) removals: Box<[HeaderValue]>,
+    pub(crate) clear_site_data: Option<HeaderValue>,
     pub(crate) clear_on_failure: bool,
 }
 
+/// What is left of a request while its logout is under way.
+pub(crate) enum Asked {
+    /// Its header map, which has room for the answer's headers.
+    Headers(HeaderMap),
+    /// All of it, for a reply that may look at it.
+    Whole(Box<Parts>),
+}
+
 impl Answer {
-    /// `recycled` is the request's header map: emptied, it has room for the answer's headers.
+    /// Keeps what the reply needs.
+    pub(crate) fn keep(&self, request: Parts) -> Asked {
+        match &self.other {
+            None => Asked::Headers(request.headers),
+            Some(_) => Asked::Whole(Box::new(request)),
+        }
+    }
+
     pub(crate) fn to(
         &self,
         outcome: Outcome,
-        mut recycled: HeaderMap,
+        asked: Asked,
         clears_cookies: bool,
-    ) -> Response<Bytes> {
-        recycled.clear();
-        let mut response = match &self.reply {
-            Reply::Json(json) => json.reply(&outcome, recycled),
-            Reply::Custom(reply) => {
-                let mut response = reply(&outcome);
-                let status = response.status();
-                // RFC 9110 §8.6.
-                if status.is_informational() || status == StatusCode::NO_CONTENT {
-                    response.headers_mut().remove(CONTENT_LENGTH);
-                } else {
-                    let length = response.body().len();
-                    response.headers_mut().insert(CONTENT_LENGTH, length.into());
-                }
-                response
-            }
+    ) -> Response<ReplyBody> {
+        let mut response = match (asked, &self.other) {
+            (Asked::Whole(request), Some(reply)) => framed(reply.reply(&outcome, &request)),
+            (Asked::Headers(recycled), _) => self.contracts(&outcome, recycled),
+            (Asked::Whole(request), None) => self.contracts(&outcome, request.headers),
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let clears = clears_cookies
             && match &outcome {
-                Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-                    true
-                }
                 Outcome::Failed(_) => self.clear_on_failure,
-                Outcome::Refused(_) => false,
+                outcome => outcome.is_logged_out(),
             };
         if clears {
             for removal in &self.removals {
                 headers.append(SET_COOKIE, removal.clone());
             }
+            if let Some(value) = &self.clear_site_data {
+                headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
+            }
         }
         response.extensions_mut().insert(outcome);
         response
     }
+
+    fn contracts(&self, outcome: &Outcome, mut recycled: HeaderMap) -> Response<ReplyBody> {
+        recycled.clear();
+        self.json.answer(outcome, recycled)
+    }
+}
+
+/// With the `Content-Length` that its body has, where it may have one (RFC 9110 §8.6).
+fn framed(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    let status = response.status();
+    let none = status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || response.body().trailers.is_some();
+    if none {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    } else {
+        let length = response.body().data.len();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response
 }

@@ -4,15 +4,11 @@ use bytes::Bytes;
 use http::Response;
 
 use super::LogoutLayerBuilder;
-use crate::reply::Reply;
+use crate::reply::{Redirect, Reply, SiteData, clear_site_data};
 use crate::{Outcome, TokenStore};
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Answers in a language of your own, instead of the contract's JSON.
-    ///
-    /// The layer adds `Cache-Control: no-store`, `Content-Length` and the removal cookies. An answer
-    /// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens. A
-    /// panic in it is the server's to catch, as one of a handler is; the session is ended by then.
+    /// Answers with a closure, instead of the contract's JSON. [`Reply`] says what to mind.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -30,12 +26,98 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reply<F, B>(mut self, reply: F) -> Self
+    pub fn reply<F, B>(self, reply: F) -> Self
     where
         F: Fn(&Outcome) -> Response<B> + Send + Sync + 'static,
         B: Into<Bytes>,
     {
-        self.reply = Reply::Custom(Box::new(move |outcome| reply(outcome).map(Into::into)));
+        self.reply_with(reply)
+    }
+
+    /// Answers with this [`Reply`]. [`Json`](crate::reply::Json) with the contract's texts by default.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use tower_logout::reply::NoContent;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).reply_with(NoContent::new()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reply_with(mut self, reply: impl Reply) -> Self {
+        self.reply = Some(Box::new(reply));
+        self
+    }
+
+    /// Lets HTML forms log out, and sends browsers on that `Accept: text/html`. Off by default.
+    ///
+    /// A form cannot send JSON, so it has to prove otherwise that it is from here: by a
+    /// `Sec-Fetch-Site` of `same-origin` or `none`, or by an `Origin` that is the request's own or
+    /// one that the [`origin_check`](Self::origin_check) trusts. One that says nothing of where it
+    /// comes from gets a `403`. Every other request is checked and answered as without this.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use tower_logout::reply::Redirect;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).forms(Redirect::to("/login")?).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn forms(mut self, redirect: Redirect) -> Self {
+        self.csrf.forms = true;
+        self.forms = Some(redirect);
+        self
+    }
+
+    /// Answers gRPC calls in gRPC: an empty message with the status `OK`, `INTERNAL` if the store
+    /// failed, `PERMISSION_DENIED` for a refusal. Off by default.
+    ///
+    /// A call is a `POST` to the path with `Content-Type: application/grpc`, or one that begins with
+    /// `application/grpc+`. It need not be JSON then: no form can send that type either. A gRPC-Web
+    /// call is one where tonic-web's layer is outside of this one.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store)
+    ///     .path("/auth.v1.Auth/Logout")
+    ///     .grpc()
+    ///     .bearer()
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn grpc(mut self) -> Self {
+        self.csrf.grpc = true;
+        self
+    }
+
+    /// Has browsers forget this as well, by `Clear-Site-Data` on every answer that removes the
+    /// cookies. Nothing by default.
+    ///
+    /// Browsers obey it over https alone (W3C Clear Site Data §4.1), and so is it to be set: to call
+    /// this is to say that the site is served over https.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use tower_logout::reply::SiteData;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store)
+    ///     .clear_site_data_over_https([SiteData::Storage])
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn clear_site_data_over_https(mut self, data: impl IntoIterator<Item = SiteData>) -> Self {
+        self.clear_site_data = clear_site_data(data);
         self
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::LogoutLayer;
 use crate::credential::{CookieReader, Source, Sources};
 use crate::csrf::Csrf;
 use crate::observe::Hook;
-use crate::reply::{Answer, Reply};
+use crate::reply::{Answer, ByClient, Json, Redirect, Reply};
 use crate::route::{Action, DEFAULT_PATH, Route, check_path};
 use crate::runtime::Background;
 use crate::service::Config;
@@ -35,7 +37,9 @@ pub struct LogoutLayerBuilder<T> {
     cookies: AuthCookies,
     cookie_format: CookieFormat,
     csrf: Csrf,
-    reply: Reply,
+    reply: Option<Box<dyn Reply>>,
+    forms: Option<Redirect>,
+    clear_site_data: Option<HeaderValue>,
     clear_on_failure: bool,
     hook: Option<Hook>,
     #[cfg(feature = "tokio")]
@@ -71,9 +75,13 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             cookie_format: CookieFormat::default(),
             csrf: Csrf {
                 require_json: true,
+                grpc: false,
+                forms: false,
                 origin: None,
             },
-            reply: Reply::Json(Box::default()),
+            reply: None,
+            forms: None,
+            clear_site_data: None,
             clear_on_failure: false,
             hook: None,
             #[cfg(feature = "tokio")]
@@ -106,6 +114,14 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     }
 
     pub(super) fn assemble(self) -> LogoutLayer<T> {
+        let other = match self.reply {
+            reply if !self.csrf.grpc && !self.csrf.forms => reply,
+            reply => Some(Box::new(ByClient {
+                grpc: self.csrf.grpc,
+                forms: self.forms,
+                otherwise: reply.unwrap_or_else(|| Box::new(Json::default())),
+            }) as Box<dyn Reply>),
+        };
         let routes = self
             .routes
             .iter()
@@ -120,8 +136,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 },
                 store: self.store,
                 answer: Arc::new(Answer {
-                    reply: self.reply,
+                    json: Json::default(),
+                    other,
                     removals: self.cookies.removals().into(),
+                    clear_site_data: self.clear_site_data,
                     clear_on_failure: self.clear_on_failure,
                 }),
                 hook: self.hook,

@@ -1,0 +1,55 @@
+//! An answer without a body.
+
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use super::{Json, Reply, ReplyBody};
+use crate::Outcome;
+
+/// `204` for a client that is logged out, and errors as [`Json`] has them.
+///
+/// ```
+/// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+/// use tower_logout::reply::NoContent;
+///
+/// # fn main() -> Result<(), tower_logout::ConfigError> {
+/// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+/// let layer = LogoutLayer::builder(store).reply_with(NoContent::new()).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct NoContent {
+    errors: Json,
+}
+
+impl NoContent {
+    /// With the contract's errors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With the errors of this [`Json`].
+    ///
+    /// ```
+    /// use tower_logout::reply::{Json, NoContent};
+    ///
+    /// NoContent::new().errors(Json::new().problem_details());
+    /// ```
+    #[must_use]
+    pub fn errors(mut self, errors: Json) -> Self {
+        self.errors = errors;
+        self
+    }
+}
+
+impl Reply for NoContent {
+    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+        if !outcome.is_logged_out() {
+            return self.errors.reply(outcome, request);
+        }
+        let mut response = Response::new(ReplyBody::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    }
+}

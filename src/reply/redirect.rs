@@ -1,0 +1,220 @@
+//! An answer that sends a browser on.
+
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, Uri};
+
+use super::{Reply, ReplyBody};
+use crate::{ConfigError, Outcome};
+
+/// `303` to a page for a browser that is logged out (RFC 9110 §15.4.4), and errors as plain text.
+///
+/// An error is never redirected: the page would say of a session that lives on that it has ended.
+///
+/// ```
+/// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+/// use tower_logout::OriginCheck;
+/// use tower_logout::reply::Redirect;
+///
+/// # fn main() -> Result<(), tower_logout::ConfigError> {
+/// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+/// let bye = Redirect::to("/login")?.return_to("return_to", ["/", "https://www.example.com/bye"])?;
+/// let layer = LogoutLayer::builder(store).reply_with(bye).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    fixed: HeaderValue,
+    parameter: String,
+    allowed: Vec<HeaderValue>,
+}
+
+impl Redirect {
+    /// To this page, whatever the request says: a path, or an `http` or `https` URL.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InvalidRedirect`] for a target that a browser might read as another one.
+    pub fn to(target: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            fixed: location(target.as_ref())?,
+            parameter: String::new(),
+            allowed: Vec::new(),
+        })
+    }
+
+    /// Lets this parameter of the query choose among these pages. None by default.
+    ///
+    /// The value has to be one of them to the letter, once percent-decoded. Anything else, two
+    /// values included, goes to the fixed page. What is sent is the text of the list, never that of
+    /// the request.
+    ///
+    /// ```
+    /// use tower_logout::reply::Redirect;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// Redirect::to("/login")?.return_to("next", ["/", "/shop"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`to`](Self::to).
+    pub fn return_to<I>(
+        mut self,
+        parameter: impl Into<String>,
+        allowed: I,
+    ) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.parameter = parameter.into();
+        self.allowed = allowed
+            .into_iter()
+            .map(|target| location(target.as_ref()))
+            .collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    fn target(&self, uri: &Uri) -> &HeaderValue {
+        let query = uri.query().unwrap_or_default();
+        let mut wanted = form_urlencoded::parse(query.as_bytes())
+            .filter_map(|(name, value)| (*name == *self.parameter).then_some(value));
+        match (wanted.next(), wanted.next()) {
+            (Some(wanted), None) => self
+                .allowed
+                .iter()
+                .find(|allowed| allowed.as_bytes() == wanted.as_bytes())
+                .unwrap_or(&self.fixed),
+            _ => &self.fixed,
+        }
+    }
+}
+
+impl Reply for Redirect {
+    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::default());
+        if outcome.is_logged_out() {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            let target = self.target(&request.uri).clone();
+            response.headers_mut().insert(LOCATION, target);
+        } else {
+            *response.status_mut() = outcome.status();
+            *response.body_mut() = super::error_text(outcome).into();
+            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, plain);
+        }
+        response
+    }
+}
+
+/// A browser strips tabs and line ends, reads `\\` as `/`, and what is behind `//` or in front of
+/// `@` in another way than it looks (WHATWG URL §4.4).
+fn location(target: &str) -> Result<HeaderValue, ConfigError> {
+    let refused = || ConfigError::InvalidRedirect {
+        target: target.into(),
+    };
+    let legal = target
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let path = target.starts_with('/') && !target.starts_with("//");
+    let url = || {
+        (target.starts_with("https://") || target.starts_with("http://"))
+            && target.parse::<Uri>().is_ok_and(|uri| {
+                uri.authority().is_some_and(|authority| {
+                    !authority.host().is_empty() && !authority.as_str().contains('@')
+                })
+            })
+    };
+    if legal && (path || url()) {
+        HeaderValue::try_from(target).map_err(|_| refused())
+    } else {
+        Err(refused())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_a_browser_might_read_as_another_one_is_refused() {
+        for target in [
+            "",
+            "login",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "/a b",
+            "/a\tb",
+            "/a\r\nSet-Cookie: a=b",
+            "/\u{fc}",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "ftp://example.com/",
+            "https:/example.com",
+            "https://",
+            "https:///path",
+            "https://user@example.com/",
+            "https://example.com\\@evil.example/",
+            "HTTPS:example.com",
+        ] {
+            let refused = Redirect::to(target);
+            assert!(
+                matches!(refused, Err(ConfigError::InvalidRedirect { .. })),
+                "{target:?}"
+            );
+            assert!(Redirect::to("/").unwrap().return_to("r", [target]).is_err());
+        }
+        for target in [
+            "/",
+            "/login?from=logout#top",
+            "https://www.example.com",
+            "http://localhost:3000/bye",
+        ] {
+            assert!(Redirect::to(target).is_ok(), "{target:?}");
+        }
+    }
+
+    fn query() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => Just("return_to=".to_owned()),
+            2 => Just("/bye".to_owned()),
+            2 => Just("https://www.example.com/bye".to_owned()),
+            1 => Just("%2Fbye".to_owned()),
+            1 => Just("&".to_owned()),
+            1 => Just("%".to_owned()),
+            1 => Just("//".to_owned()),
+            1 => Just("@".to_owned()),
+            2 => "[!-~&&[^#<>\"`{}|^\\\\]]{0,12}",
+            1 => "(%[0-9a-fA-F]{2}){0,6}",
+        ];
+        proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn whatever_is_accepted_is_on_the_list(query in query()) {
+            const LISTED: [&str; 2] = ["/bye", "https://www.example.com/bye"];
+            let redirect = Redirect::to("/fixed").unwrap().return_to("return_to", LISTED).unwrap();
+            let request = Request::builder().uri(format!("/auth/logout?{query}")).body(());
+            let Ok(request) = request else { return Ok(()) };
+            let target = redirect.target(request.uri()).to_str().unwrap().to_owned();
+            prop_assert!(target == "/fixed" || LISTED.contains(&&*target), "{}", target);
+            if target != "/fixed" {
+                let asked: Vec<_> = form_urlencoded::parse(query.as_bytes())
+                    .filter(|(name, _)| name == "return_to")
+                    .collect();
+                prop_assert_eq!(asked.len(), 1);
+                prop_assert_eq!(&*asked[0].1, &*target);
+            }
+        }
+    }
+}
