@@ -115,7 +115,7 @@ impl OriginCheck {
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let silent = !headers.contains_key(SEC_FETCH_SITE) && !headers.contains_key(ORIGIN);
+        let silent = value(headers, SEC_FETCH_SITE).is_empty() && value(headers, ORIGIN).is_empty();
         if silent || self.is_proved(uri, headers) {
             Ok(())
         } else {
@@ -125,15 +125,19 @@ impl OriginCheck {
 
     /// Whether the request shows that it comes from here, or from a trusted origin.
     fn is_proved(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let header = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
-        let origin = header(ORIGIN);
-        let own = match header(SEC_FETCH_SITE) {
+        let origin = value(headers, ORIGIN);
+        let own = match value(headers, SEC_FETCH_SITE) {
             b"same-origin" | b"none" => true,
             b"" => is_own_origin(origin, uri, headers),
             _ => false,
         };
         own || std::str::from_utf8(origin).is_ok_and(|origin| self.trusted.contains(origin))
     }
+}
+
+/// Empty where there is none.
+fn value(headers: &HeaderMap, name: HeaderName) -> &[u8] {
+    headers.get(name).map_or(&[], |value| value.as_bytes())
 }
 
 /// Whether the origin's host and port are those that the request was sent to (RFC 9112 §3.3: the

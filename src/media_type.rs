@@ -6,6 +6,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 const JSON: &[u8] = b"application/json";
 const GRPC: &[u8] = b"application/grpc";
 
+#[inline]
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|value| {
         // What nearly every client sends.

@@ -252,6 +252,11 @@ mod tests {
     }
 
     #[test]
+    fn the_kinds_of_credential_make_an_outcome_no_larger() {
+        assert_eq!(size_of::<Outcome>(), size_of::<Sessions>() + 8);
+    }
+
+    #[test]
     fn a_token_is_cut_out_as_it_is_and_as_debug_escapes_it() {
         let detail = format!(r#"no row for a"b, {:?}"#, r#"a"b"#);
         assert_eq!(

@@ -18,7 +18,7 @@ use crate::credential::{Credentials, Sources};
 use crate::csrf::Csrf;
 use crate::future::Rest;
 use crate::observe::{Hook, Observer};
-use crate::reply::Answer;
+use crate::reply::{Answer, Asked};
 use crate::revoke::{Revoking, revoke_all};
 use crate::route::{Action, Route};
 use crate::runtime::Background;
@@ -61,12 +61,17 @@ impl<T: TokenStore> Config<T> {
             }
             Err(outcome) => (outcome.credentials(), Either::Left(ready(outcome))),
         };
+        // Taken apart here, since a request is large to hand on.
+        let asked = match &self.answer.other {
+            None => Asked::Headers(parts.headers),
+            Some(_) => Asked::Whole(Box::new(parts)),
+        };
         ResponseFuture::answering(Revoking::new(
             operation,
             Observer::start(self.hook.as_ref(), credentials),
             &self.background,
             Rest {
-                asked: self.answer.keep(parts),
+                asked,
                 clears_cookies: action.ends_this,
                 answer: Arc::clone(&self.answer),
             },

@@ -5,17 +5,18 @@ use std::fmt;
 /// Where a request had a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum CredentialKind {
     /// In the refresh cookie.
-    Cookie,
+    Cookie = 1 << 0,
     /// In `Authorization: Bearer` ([`bearer`](crate::LogoutLayerBuilder::bearer)).
-    Bearer,
+    Bearer = 1 << 1,
     /// In a named header ([`token_header`](crate::LogoutLayerBuilder::token_header)).
-    Header,
+    Header = 1 << 2,
     /// In gRPC metadata ([`token_metadata`](crate::LogoutLayerBuilder::token_metadata)).
-    Metadata,
+    Metadata = 1 << 3,
     /// Where a closure found it ([`token_fn`](crate::LogoutLayerBuilder::token_fn)).
-    Custom,
+    Custom = 1 << 4,
 }
 
 impl CredentialKind {
@@ -39,7 +40,7 @@ impl CredentialKind {
     }
 
     fn bit(self) -> u8 {
-        1 << self as u8
+        self as u8
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    #[inline]
     pub(crate) fn read(&self, request: &Parts) -> Credentials {
         let mut found = Credentials::default();
         for source in &self.headers {
@@ -49,6 +50,7 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    #[inline]
     fn add(&mut self, kind: CredentialKind, value: &[u8]) {
         if value.is_empty() {
             return;

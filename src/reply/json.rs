@@ -31,7 +31,7 @@ pub struct Json {
     failure: Message,
     wrong_type: Message,
     cross_origin: Message,
-    error_type: HeaderValue,
+    problem_details: bool,
 }
 
 /// A text, and the body that it is sent in.
@@ -81,7 +81,7 @@ impl Default for Json {
             failure: Message::error(super::FAILURE.into()),
             wrong_type: Message::error(Refusal::NotJson.to_string()),
             cross_origin: Message::error(Refusal::CrossOrigin.to_string()),
-            error_type: HeaderValue::from_static("application/json"),
+            problem_details: false,
         }
     }
 }
@@ -140,7 +140,7 @@ impl Json {
     /// tower_logout::reply::Json::new().problem_details();
     /// ```
     pub fn problem_details(mut self) -> Self {
-        self.error_type = HeaderValue::from_static("application/problem+json");
+        self.problem_details = true;
         let [failure, not_json, cross_origin] =
             [&self.failure, &self.wrong_type, &self.cross_origin]
                 .map(|message| message.text.clone());
@@ -150,27 +150,40 @@ impl Json {
     }
 
     fn error(&self, text: impl Into<String>, status: StatusCode) -> Message {
-        if self.error_type == "application/json" {
-            Message::error(text.into())
-        } else {
+        if self.problem_details {
             Message::problem(text.into(), status)
+        } else {
+            Message::error(text.into())
         }
     }
 
     /// `headers` is an empty map that has room for the answer's.
+    #[expect(
+        clippy::inline_always,
+        reason = "else the default answer is copied twice"
+    )]
+    #[inline(always)]
     pub(super) fn answer(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<ReplyBody> {
-        let (message, content_type) = match outcome {
+        let message = match outcome {
+            Outcome::Refused(Refusal::NotJson) => &self.wrong_type,
+            Outcome::Refused(Refusal::CrossOrigin) => &self.cross_origin,
+            Outcome::Failed(_) => &self.failure,
             Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-                (&self.success, HeaderValue::from_static("application/json"))
+                &self.success
             }
-            Outcome::Refused(Refusal::NotJson) => (&self.wrong_type, self.error_type.clone()),
-            Outcome::Refused(Refusal::CrossOrigin) => (&self.cross_origin, self.error_type.clone()),
-            Outcome::Failed(_) => (&self.failure, self.error_type.clone()),
+        };
+        let is_error = !outcome.is_logged_out();
+        let content_type = if is_error && self.problem_details {
+            HeaderValue::from_static("application/problem+json")
+        } else {
+            HeaderValue::from_static("application/json")
         };
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, message.length.clone());
         let mut response = Response::new(ReplyBody::from(message.bytes.clone()));
-        *response.status_mut() = outcome.status();
+        if is_error {
+            *response.status_mut() = outcome.status();
+        }
         *response.headers_mut() = headers;
         response
     }

@@ -110,24 +110,21 @@ pub(crate) enum Asked {
 }
 
 impl Answer {
-    /// Keeps what the reply needs.
-    pub(crate) fn keep(&self, request: Parts) -> Asked {
-        match &self.other {
-            None => Asked::Headers(request.headers),
-            Some(_) => Asked::Whole(Box::new(request)),
-        }
-    }
-
     pub(crate) fn to(
         &self,
         outcome: Outcome,
         asked: Asked,
         clears_cookies: bool,
     ) -> Response<ReplyBody> {
-        let mut response = match (asked, &self.other) {
-            (Asked::Whole(request), Some(reply)) => framed(reply.reply(&outcome, &request)),
-            (Asked::Headers(recycled), _) => self.contracts(&outcome, recycled),
-            (Asked::Whole(request), None) => self.contracts(&outcome, request.headers),
+        let mut response = match asked {
+            Asked::Headers(mut recycled) => {
+                recycled.clear();
+                self.json.answer(&outcome, recycled)
+            }
+            Asked::Whole(request) => {
+                let reply = self.other.as_deref().unwrap_or(&self.json);
+                framed(reply, &outcome, &request)
+            }
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -147,15 +144,12 @@ impl Answer {
         response.extensions_mut().insert(outcome);
         response
     }
-
-    fn contracts(&self, outcome: &Outcome, mut recycled: HeaderMap) -> Response<ReplyBody> {
-        recycled.clear();
-        self.json.answer(outcome, recycled)
-    }
 }
 
 /// With the `Content-Length` that its body has, where it may have one (RFC 9110 §8.6).
-fn framed(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+#[inline(never)]
+fn framed(reply: &dyn Reply, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+    let mut response = reply.reply(outcome, request);
     let status = response.status();
     let none = status.is_informational()
         || status == StatusCode::NO_CONTENT
