@@ -20,7 +20,8 @@ use tower::Service;
 use tower_logout::MemoryStore;
 
 use subjects::{
-    BenchBody, Cookies, bare, by_hand, call, for_axum, layered, logout_request, other_request,
+    BenchBody, Cookies, bare, bearer_request, by_hand, call, for_axum, layered, layered_for_bearer,
+    layered_for_grpc, logout_request, other_request,
 };
 
 /// A service and a request for it. The service has answered before, so that what is made once is
@@ -62,6 +63,26 @@ fn logout_layer(
     })
 }
 
+fn logout_bearer() -> (
+    &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    let store = MemoryStore::new();
+    warm(layered_for_bearer(store.clone()), move || {
+        bearer_request(&store, "application/json")
+    })
+}
+
+fn logout_grpc() -> (
+    &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    let store = MemoryStore::new();
+    warm(layered_for_grpc(store.clone()), move || {
+        bearer_request(&store, "application/grpc")
+    })
+}
+
 fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<axum::body::Body>) {
     let store = MemoryStore::new();
     warm(by_hand(store.clone()), move || {
@@ -82,6 +103,8 @@ where
 #[library_benchmark]
 #[bench::layer_one_cookie(logout_layer(Cookies::One))]
 #[bench::by_hand_one_cookie(logout_by_hand(Cookies::One))]
+#[bench::layer_bearer(logout_bearer())]
+#[bench::layer_grpc(logout_grpc())]
 #[bench::layer_8_kib(logout_layer(Cookies::Field(400)))]
 #[bench::by_hand_8_kib(logout_by_hand(Cookies::Field(400)))]
 #[bench::layer_64_kib(logout_layer(Cookies::Field(3200)))]

@@ -9,7 +9,10 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tower_logout::MemoryStore;
 
-use subjects::{Cookies, bare, by_hand, call, for_axum, layered, logout_request, other_request};
+use subjects::{
+    Cookies, bare, bearer_request, by_hand, call, for_axum, layered, layered_for_bearer,
+    layered_for_grpc, logout_request, other_request,
+};
 
 const SHAPES: [(&str, Cookies); 4] = [
     ("one cookie", Cookies::One),
@@ -64,5 +67,28 @@ fn logout(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, pass_through, logout);
+fn logout_without_cookies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("logout, token in a header");
+    let store = MemoryStore::new();
+    let mut service = layered_for_bearer(store.clone());
+    group.bench_function("bearer", |bencher| {
+        bencher.iter_batched(
+            || bearer_request(&store, "application/json"),
+            |request| black_box(call(&mut service, request)),
+            BatchSize::LargeInput,
+        );
+    });
+    let store = MemoryStore::new();
+    let mut service = layered_for_grpc(store.clone());
+    group.bench_function("gRPC", |bencher| {
+        bencher.iter_batched(
+            || bearer_request(&store, "application/grpc"),
+            |request| black_box(call(&mut service, request)),
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, pass_through, logout, logout_without_cookies);
 criterion_main!(benches);

@@ -14,8 +14,8 @@ use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
@@ -36,6 +36,22 @@ pub fn layered(
     store: MemoryStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     LogoutLayer::new(store).layer(bare())
+}
+
+/// The layer as a gRPC server has it: tokens in metadata, answers with trailers.
+pub fn layered_for_grpc(
+    store: MemoryStore,
+) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
+    let layer = LogoutLayer::builder(store).grpc().bearer().build();
+    layer.expect("a valid layer").layer(bare())
+}
+
+/// The layer for clients that keep their token themselves.
+pub fn layered_for_bearer(
+    store: MemoryStore,
+) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
+    let layer = LogoutLayer::builder(store).bearer().build();
+    layer.expect("a valid layer").layer(bare())
 }
 
 /// axum, axum-extra's `CookieJar`, and `Json`.
@@ -80,14 +96,20 @@ pub enum Cookies {
     Fields(usize),
 }
 
-/// A logout of a session that is open in the store.
-pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBody> {
+/// The token of a session that is open in the store.
+fn open(store: &MemoryStore) -> Token {
     let token = Token::generate().expect("a random source");
     store
         .open("alice", &token)
         .now_or_never()
         .expect("ready at once")
         .expect("room for a session");
+    token
+}
+
+/// A logout of a session that is open in the store, by its cookie.
+pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBody> {
+    let token = open(store);
     let mine = format!("refreshToken={}", token.expose());
     let other = |n| format!("cookie{n:04}=12345678");
     let fields = match cookies {
@@ -106,7 +128,20 @@ pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBod
     ];
     let cookies = fields.iter().map(|field| (COOKIE, field.as_str()));
     let headers: Vec<_> = headers.into_iter().chain(cookies).collect();
+    request_of(&headers)
+}
 
+/// A logout of a session that is open in the store, by its token in `Authorization`.
+pub fn bearer_request(store: &MemoryStore, content_type: &str) -> Request<BenchBody> {
+    let bearer = format!("Bearer {}", open(store).expose());
+    request_of(&[
+        (HOST, "localhost:3000"),
+        (CONTENT_TYPE, content_type),
+        (AUTHORIZATION, &bearer),
+    ])
+}
+
+fn request_of(headers: &[(HeaderName, &str)]) -> Request<BenchBody> {
     let mut request = Request::post("/auth/logout")
         .body(Full::default())
         .expect("a valid request");
