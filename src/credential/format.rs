@@ -33,7 +33,7 @@ impl CookieFormat {
     }
 
     /// The token with `%` and two hexadecimal digits for whatever a cookie cannot hold, as
-    /// [`Cookie::encoded`](cookie::Cookie::encoded) of the crate `cookie` and axum-extra's `CookieJar`
+    /// `Cookie::encoded` of the crate `cookie` and axum-extra's `CookieJar`
     /// write it. Only a token with other characters than letters, digits, `-`, `_`, `.` and `~`
     /// looks any different.
     ///

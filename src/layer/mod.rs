@@ -24,7 +24,7 @@ pub struct LogoutLayer<T> {
 
 impl<T: TokenStore> LogoutLayer<T> {
     /// The contract, with no further setting: `POST /auth/logout` with JSON as content type, the
-    /// default [`AuthCookies`], a deadline of 5 seconds.
+    /// default [`AuthCookies`](crate::AuthCookies), a deadline of 5 seconds.
     ///
     /// ```
     /// use tower_logout::{LogoutLayer, Revocation, store_fn};
