@@ -10,8 +10,9 @@
 //!     -X POST http://127.0.0.1:3000/auth/logout
 //! ```
 //!
-//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address (port 0 takes a free one),
-//! `DATABASE_URL` the SQLite database.
+//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address (port 0 takes a free one).
+//! `DATABASE_URL` sets the database: `sqlite:`, and with their features `postgres:`, `mysql:` and
+//! `redis:`.
 
 use std::env;
 use std::error::Error;
@@ -29,8 +30,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower_logout::{
-    AuthCookies, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqlStore, Token,
-    drop_expired_every,
+    AuthCookies, BoxError, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqlStore,
+    Token, drop_expired_every,
 };
 
 const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
@@ -41,16 +42,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
-    let store = SqlStore::connect(&database).await?;
+    let store = connect(&database).await?;
     tokio::spawn(drop_expired_every(
         Duration::from_hours(1),
-        store.clone(),
+        Arc::clone(&store),
         |error| eprintln!("cannot drop expired sessions: {error}"),
     ));
 
     // Over https, add `.secure(true)` to both cookies.
     let cookies = AuthCookies::default();
-    let logout = LogoutLayer::builder(store.clone())
+    let logout = LogoutLayer::builder(Arc::clone(&store))
         .cookies(&cookies)
         .build()?;
     // A key of this process alone: access tokens end with it, and clients refresh.
@@ -58,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let app = Arc::new(App {
         encoding: EncodingKey::from_secret(key.expose().as_bytes()),
         decoding: DecodingKey::from_secret(key.expose().as_bytes()),
-        store: Box::new(store),
+        store,
         cookies,
     });
     let router = Router::new()
@@ -80,8 +81,17 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
+/// The store for a database's URL, of those whose feature is switched on.
+async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, BoxError> {
+    #[cfg(feature = "redis")]
+    if url.starts_with("redis:") || url.starts_with("rediss:") {
+        return Ok(Arc::new(tower_logout::RedisStore::connect(url).await?));
+    }
+    Ok(Arc::new(SqlStore::connect(url).await?))
+}
+
 struct App {
-    store: Box<dyn SessionStore>,
+    store: Arc<dyn SessionStore>,
     cookies: AuthCookies,
     encoding: EncodingKey,
     decoding: DecodingKey,

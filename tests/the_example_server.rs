@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use crate::support::database::{Kind, shared};
 use crate::support::find_program;
 use crate::support::process::ExampleServer;
 
@@ -71,9 +72,36 @@ const BOTH: [&str; 4] = ["-b", "jar", "-c", "jar"];
 
 #[tokio::test]
 async fn from_login_to_logout_with_curl() {
-    let Some(curl) = Curl::start().await else {
-        return;
-    };
+    if let Some(curl) = Curl::start().await {
+        from_login_to_logout(&curl).await;
+    }
+}
+
+async fn from_login_to_logout_on(kind: Kind) {
+    if let Some(program) = find_program(&["curl"])
+        && let Some((_, url)) = shared(kind).await
+    {
+        let server = ExampleServer::start_with(&url).await;
+        from_login_to_logout(&Curl { program, server }).await;
+    }
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_postgres() {
+    from_login_to_logout_on(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_mariadb() {
+    from_login_to_logout_on(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_redis() {
+    from_login_to_logout_on(Kind::Redis).await;
+}
+
+async fn from_login_to_logout(curl: &Curl) {
     assert_eq!(curl.call("/healthz", &[]).await.0, 200);
     assert_eq!(curl.call("/me", &[]).await.0, 401);
 
@@ -263,4 +291,18 @@ async fn a_database_that_cannot_be_opened_is_said_and_is_a_failure() {
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("unable to open database file"), "{error}");
+
+    let output = ExampleServer::command(folder.path())
+        .env("DATABASE_URL", "oracle://scott:tiger@localhost")
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("begin with sqlite:, postgres: or mysql:"),
+        "{error}"
+    );
+    assert!(!error.contains("tiger"), "{error}");
 }

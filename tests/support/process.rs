@@ -19,10 +19,23 @@ impl ExampleServer {
         Self::start_example("axum", &[]).await
     }
 
+    /// `examples/axum.rs`, with the database of this URL.
+    pub async fn start_with(database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = example("axum", folder.path());
+        command.env("DATABASE_URL", database);
+        Self::spawn(command, folder).await
+    }
+
     pub async fn start_example(name: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = example(name, folder.path());
-        let mut child = command.args(arguments).spawn().unwrap();
+        command.args(arguments);
+        Self::spawn(command, folder).await
+    }
+
+    async fn spawn(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines
             .next_line()
