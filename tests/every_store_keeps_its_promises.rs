@@ -4,26 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_logout::testing::Conformance;
-use tower_logout::{MemoryStore, MigrationStore, RedisStore, RetryStore, SqlStore};
+use tower_logout::{
+    MemoryStore, MigrationStore, RedisStore, RetryStore, SessionStore, SqlStore, SubjectStore,
+};
 
 use crate::support::database::{Kind, Server, redis_cluster, shared};
 
-fn files_of(folder: &std::path::Path) -> Vec<u8> {
-    let mut content = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        content.extend(std::fs::read(entry.unwrap().path()).unwrap());
-    }
-    content
+/// All of the suite, on a store and one of its kind whose sessions live for no time.
+fn suite<S: SessionStore + SubjectStore>(store: S, expiring: S) -> Conformance<S> {
+    Conformance::of(store)
+        .with_subjects()
+        .with_expiring(expiring)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_memory() {
-    Conformance::of(MemoryStore::new())
-        .with_subjects()
-        .with_expiring(MemoryStore::new().with_lifetime(Duration::ZERO))
-        .run()
-        .await
-        .unwrap();
+    let expiring = MemoryStore::new().with_lifetime(Duration::ZERO);
+    suite(MemoryStore::new(), expiring).run().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,12 +29,13 @@ async fn in_a_sqlite_file() {
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
     let store = SqlStore::connect(&url).await.unwrap();
     let path = folder.path().to_owned();
-    Conformance::of(store.clone())
-        .with_subjects()
-        .with_expiring(store.with_lifetime(Duration::ZERO))
+    suite(store.clone(), store.with_lifetime(Duration::ZERO))
         .with_at_rest(move || {
-            let content = files_of(&path);
-            async move { Ok(content) }
+            let files = std::fs::read_dir(&path).unwrap();
+            let content: Vec<_> = files
+                .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+                .collect();
+            async move { Ok(content.concat()) }
         })
         .run()
         .await
@@ -47,9 +45,7 @@ async fn in_a_sqlite_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_sqlite_in_memory() {
     let store = SqlStore::connect("sqlite::memory:").await.unwrap();
-    Conformance::of(store.clone())
-        .with_subjects()
-        .with_expiring(store.with_lifetime(Duration::ZERO))
+    suite(store.clone(), store.with_lifetime(Duration::ZERO))
         .run()
         .await
         .unwrap();
@@ -60,9 +56,7 @@ async fn on_a_sql_server(kind: Kind) {
         return;
     };
     let store = SqlStore::connect(&url).await.unwrap();
-    Conformance::of(store.clone())
-        .with_subjects()
-        .with_expiring(store.with_lifetime(Duration::ZERO))
+    suite(store.clone(), store.with_lifetime(Duration::ZERO))
         .with_at_rest(|| async { Ok(server.files()) })
         .run()
         .await
@@ -88,9 +82,7 @@ async fn in_redis() {
         .await
         .unwrap()
         .with_prefix("suite");
-    Conformance::of(store.clone())
-        .with_subjects()
-        .with_expiring(store.with_lifetime(Duration::ZERO))
+    suite(store.clone(), store.with_lifetime(Duration::ZERO))
         .with_at_rest(|| async { Ok(server.files()) })
         .run()
         .await
@@ -107,9 +99,7 @@ async fn in_a_redis_cluster() {
         .unwrap();
     let nodes = Arc::new(nodes);
     let files = Arc::clone(&nodes);
-    Conformance::of(store.clone())
-        .with_subjects()
-        .with_expiring(store.with_lifetime(Duration::ZERO))
+    suite(store.clone(), store.with_lifetime(Duration::ZERO))
         .with_at_rest(move || {
             let content = files.each_ref().map(Server::files).concat();
             async move { Ok(content) }
@@ -128,9 +118,7 @@ async fn during_a_migration() {
             new.clone().with_lifetime(lifetime),
         )
     };
-    Conformance::of(store(Duration::from_hours(1)))
-        .with_subjects()
-        .with_expiring(store(Duration::ZERO))
+    suite(store(Duration::from_hours(1)), store(Duration::ZERO))
         .run()
         .await
         .unwrap();
@@ -139,10 +127,6 @@ async fn during_a_migration() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_another_attempt() {
     let store = SqlStore::connect("sqlite::memory:").await.unwrap();
-    Conformance::of(RetryStore::new(store.clone()))
-        .with_subjects()
-        .with_expiring(RetryStore::new(store.with_lifetime(Duration::ZERO)))
-        .run()
-        .await
-        .unwrap();
+    let expiring = RetryStore::new(store.clone().with_lifetime(Duration::ZERO));
+    suite(RetryStore::new(store), expiring).run().await.unwrap();
 }

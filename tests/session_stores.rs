@@ -1,11 +1,15 @@
 //! What stores of sessions promise beyond the suite, each for itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use proptest::prelude::*;
-use tower_logout::{MemoryStore, Revocation, Rotation, SessionStore, SqlStore, Token, TokenStore};
+use tower_logout::{
+    MemoryStore, MigrationStore, RetryStore, Revocation, Rotation, SessionStore, SqlStore,
+    SubjectStore, Token, TokenStore, Transient, store_fn,
+};
 
 use crate::support::*;
 
@@ -250,4 +254,64 @@ async fn the_schema_is_created_once_beside_the_applications_own_migrations() {
             "tower_logout_tokens"
         ]
     );
+}
+
+#[tokio::test]
+async fn during_a_migration_the_sessions_of_the_old_store_live_on_and_end_like_others() {
+    let (old, new) = (MemoryStore::new(), MemoryStore::new());
+    let before = open(&old, "alice").await;
+    let store = MigrationStore::new(old.clone(), new.clone());
+    let after = open(&store, "alice").await;
+    assert!(is_live(&new, &after).await && !is_live(&old, &after).await);
+
+    let before = rotate(&store, &before).await;
+    assert!(is_live(&store, &before).await);
+    store.revoke(&before).await.unwrap();
+    assert!(!is_live(&old, &before).await);
+    assert!(is_live(&store, &after).await);
+
+    // The token is in one of them, the subject's sessions in both.
+    let again = open(&old, "alice").await;
+    let ended = store.revoke_subject("alice", Some(&after)).await.unwrap();
+    assert!(matches!(ended, Revocation::Sessions(_)), "{ended:?}");
+    assert!(!is_live(&old, &again).await);
+    assert!(is_live(&new, &after).await);
+}
+
+#[tokio::test]
+async fn during_a_migration_an_error_of_either_store_is_an_error() {
+    let (memory, token) = store_with_session().await;
+    let broken = || store_fn(|_| async { Err("down".into()) });
+    let as_old = MigrationStore::new(broken(), memory.clone());
+    assert!(as_old.revoke(&token).await.is_err());
+    assert!(
+        !is_live(&memory, &token).await,
+        "the other one was asked all the same"
+    );
+    let as_new = MigrationStore::new(memory, broken());
+    assert!(as_new.revoke(&token).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_errors_are_tried_again_and_others_are_not() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let store = RetryStore::new(store_fn(move |token: Token| {
+        let call = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match (token.expose(), call) {
+                ("flaky", 0..2) | ("never", _) => Err(Transient::new("reset").into()),
+                ("broken", _) => Err("no such table".into()),
+                _ => Ok(Revocation::Revoked),
+            }
+        }
+    }));
+    let revoke = async |token| {
+        calls.store(0, Ordering::Relaxed);
+        let revoked = store.revoke(&Token::new(token)).await;
+        (revoked.is_ok(), calls.load(Ordering::Relaxed))
+    };
+    assert_eq!(revoke("flaky").await, (true, 3));
+    assert_eq!(revoke("never").await, (false, 4));
+    assert_eq!(revoke("broken").await, (false, 1));
 }
