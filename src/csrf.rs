@@ -93,6 +93,10 @@ impl OriginCheck {
 
     /// Lets another origin log its users out. None is trusted by default.
     ///
+    /// From another site, a browser sends no cookie with `SameSite=Lax` or `Strict`: such a logout
+    /// removes the cookies and ends no session, which its outcome,
+    /// [`NoCredential`](crate::Outcome::NoCredential), says. Cookies for it need `SameSite=None`.
+    ///
     /// ```
     /// use tower_logout::OriginCheck;
     ///

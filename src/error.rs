@@ -79,6 +79,17 @@ pub enum ConfigError {
         /// The columns that there are.
         found: Vec<String>,
     },
+    /// A column of the table is of a type that never equals what it is compared with.
+    ColumnType {
+        /// The table's name.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// Its type.
+        data_type: String,
+        /// What it is to hold: `"bytes"`, `"text"` or `"text or whole numbers"`.
+        wanted: &'static str,
+    },
     /// A token is to be read from a header that can hold none.
     InvalidTokenHeader {
         /// The header's name as given.
@@ -167,6 +178,16 @@ impl fmt::Display for ConfigError {
                 f,
                 "the table {table:?} has no column {column:?}: it has {}",
                 found.join(", ")
+            ),
+            Self::ColumnType {
+                table,
+                column,
+                data_type,
+                wanted,
+            } => write!(
+                f,
+                "the column {column:?} of the table {table:?} has the type {data_type:?}, and has to \
+                 hold {wanted}: check the format of the tokens, and the columns' names"
             ),
             Self::InvalidTokenHeader { name } => write!(
                 f,

@@ -6,8 +6,8 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, AssertSqlSafe};
 use tower_logout::testing::{Application, Conformance};
 use tower_logout::{
-    BoxError, ConfigError, ExistingTable, LogoutLayer, RetryStore, Revocation, Scope, SqlPool,
-    SubjectStore, Token, TokenFormat, TokenStore, async_trait,
+    BoxError, ConfigError, ExistingTable, LogoutLayer, RetryStore, Revocation, Scope, SessionId,
+    SqlPool, SubjectStore, Token, TokenFormat, TokenStore, async_trait,
 };
 
 use crate::support::database::{Kind, shared};
@@ -119,6 +119,8 @@ on_each_database! {
     a_table_of_families_keeps_the_promises,
     a_table_that_can_only_delete_loses_exactly_the_presented_token,
     the_sessions_of_a_subject_with_a_number_end,
+    a_refresh_in_flight_that_replaces_the_row_is_waited_for,
+    a_column_that_can_never_be_equal_is_refused,
     what_the_table_lacks_is_named,
     no_name_is_more_than_a_name,
 }
@@ -314,6 +316,48 @@ async fn the_sessions_of_a_subject_with_a_number_end(database: Database) {
     // A session of nobody is the only one of its kind.
     through(&layer, all("three")).await.assert_is_logged_out();
     assert_eq!(count(&database, "tokens").await, 0);
+}
+
+async fn a_refresh_in_flight_that_replaces_the_row_is_waited_for(database: Database) {
+    database
+        .run("CREATE TABLE tokens (token CHAR(9) PRIMARY KEY, family INT NOT NULL)")
+        .await;
+    database
+        .run("CREATE INDEX families ON tokens (family)")
+        .await;
+    database
+        .run("INSERT INTO tokens VALUES ('old', 7), ('other', 8)")
+        .await;
+    let store = ExistingTable::new("tokens", "token", TokenFormat::clear())
+        .session_column("family")
+        .connect(database.sql.clone())
+        .await
+        .unwrap();
+    let mut refresh = database.pool.begin().await.unwrap();
+    run(&mut *refresh, "DELETE FROM tokens WHERE token = 'old'")
+        .await
+        .unwrap();
+    run(&mut *refresh, "INSERT INTO tokens VALUES ('new', 7)")
+        .await
+        .unwrap();
+    let logout = tokio::spawn(async move { store.revoke(&Token::new("old")).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    refresh.commit().await.unwrap();
+    let revoked = logout.await.unwrap().unwrap();
+    assert_eq!(revoked, Revocation::of([SessionId::new("7")]));
+    assert_eq!(count(&database, "tokens").await, 1);
+}
+
+async fn a_column_that_can_never_be_equal_is_refused(database: Database) {
+    database.run("CREATE TABLE tokens (hash CHAR(64))").await;
+    let refused = ExistingTable::new("tokens", "hash", TokenFormat::sha256())
+        .connect(database.sql.clone())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("has to hold bytes"),
+        "{refused}"
+    );
 }
 
 async fn what_the_table_lacks_is_named(database: Database) {

@@ -113,3 +113,35 @@ fn two_routes_with_one_path_are_refused() {
         .build();
     assert!(matches!(twice, Err(ConfigError::DuplicatePath { .. })));
 }
+
+#[tokio::test]
+async fn what_failed_halfway_can_be_tried_again() {
+    use tower_logout::{MigrationStore, SqlStore};
+    let (new, alice, bob) = store().await;
+    let pool = sqlx::sqlite::SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect("sqlite::memory:")
+        .await
+        .unwrap();
+    let old = SqlStore::new(pool.clone()).await.unwrap();
+    let elsewhere = open(&old, "alice").await;
+    let layer = LogoutLayer::builder(MigrationStore::new(old.clone(), new.clone()))
+        .route("/auth/logout-all", Scope::All)
+        .build()
+        .unwrap();
+    sqlx::query("PRAGMA query_only = 1")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let answer = through(&layer, to("/auth/logout-all", &alice[0])).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    sqlx::query("PRAGMA query_only = 0")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let answer = through(&layer, to("/auth/logout-all", &alice[0])).await;
+    answer.assert_is_logged_out();
+    assert!(!is_live(&old, &elsewhere).await);
+    assert_eq!(live(&new, &alice).await, [false; 3]);
+    assert!(is_live(&new, &bob).await);
+}

@@ -258,7 +258,7 @@ fn a_header_that_can_hold_no_token_is_refused_when_the_layer_is_built() {
             .token_header(name)
             .build()
     };
-    for name in ["", "x token", "cookie", "Cookie"] {
+    for name in ["", "x token", "cookie", "Cookie", "Authorization"] {
         let refused = build(name).unwrap_err();
         assert!(matches!(refused, ConfigError::InvalidTokenHeader { .. }));
         assert!(refused.to_string().contains("x-refresh-token"));

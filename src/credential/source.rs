@@ -35,8 +35,8 @@ impl fmt::Debug for Source {
 impl Source {
     pub(crate) fn header(name: &str) -> Result<Self, ConfigError> {
         match name.parse() {
-            // All cookies in one would be no token.
-            Ok(name) if name != COOKIE => Ok(Self::Header(name)),
+            // All cookies in one would be no token, and neither is one with its scheme.
+            Ok(name) if name != COOKIE && name != AUTHORIZATION => Ok(Self::Header(name)),
             _ => Err(ConfigError::InvalidTokenHeader { name: name.into() }),
         }
     }

@@ -33,28 +33,11 @@ impl<Old, New> MigrationStore<Old, New> {
     }
 }
 
-/// Both have to have succeeded.
-fn both(
-    old: Result<Revocation, BoxError>,
-    new: Result<Revocation, BoxError>,
-) -> Result<Revocation, BoxError> {
-    Ok(match (old?, new?) {
-        (Revocation::NotFound, found) | (found, Revocation::NotFound) => found,
-        (Revocation::Sessions(mut old), Revocation::Sessions(new)) => {
-            old.append(new);
-            Revocation::Sessions(old)
-        }
-        (Revocation::Sessions(named), Revocation::Revoked)
-        | (Revocation::Revoked, Revocation::Sessions(named)) => Revocation::Sessions(named),
-        (Revocation::Revoked, Revocation::Revoked) => Revocation::Revoked,
-    })
-}
-
 #[async_trait]
 impl<Old: TokenStore, New: TokenStore> TokenStore for MigrationStore<Old, New> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         let (old, new) = join(self.old.revoke(token), self.new.revoke(token)).await;
-        both(old, new)
+        Ok(old?.and(new?))
     }
 }
 
@@ -75,7 +58,7 @@ impl<Old: SubjectStore, New: SubjectStore> SubjectStore for MigrationStore<Old, 
         let old = self.old.revoke_subject(subject, keep);
         let new = self.new.revoke_subject(subject, keep);
         let (old, new) = join(old, new).await;
-        both(old, new)
+        Ok(old?.and(new?))
     }
 }
 

@@ -144,6 +144,23 @@ impl Revocation {
     }
 }
 
+impl Revocation {
+    /// What two revocations ended.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NotFound, found) | (found, Self::NotFound) => found,
+            (Self::Sessions(mut some), Self::Sessions(more)) => {
+                some.append(more);
+                Self::Sessions(some)
+            }
+            (Self::Sessions(named), Self::Revoked) | (Self::Revoked, Self::Sessions(named)) => {
+                Self::Sessions(named)
+            }
+            (Self::Revoked, Self::Revoked) => Self::Revoked,
+        }
+    }
+}
+
 /// The opaque id of a session: the same for all tokens of its rotation family, and no secret.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);

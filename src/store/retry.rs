@@ -1,5 +1,6 @@
 //! Another attempt for errors that may not come again.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,9 +78,21 @@ impl<S> RetryStore<S> {
     {
         call.retry(self.backoff)
             .sleep(tokio::time::sleep)
-            .when(|error| error.is::<Transient>())
+            .when(is_transient)
             .await
     }
+}
+
+/// Whether an error is marked, or one that it was made of.
+fn is_transient(error: &BoxError) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
+    while let Some(error) = next {
+        if error.is::<Transient>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 #[async_trait]

@@ -58,17 +58,19 @@ pub(crate) async fn revoke_scope(
     token: &Token,
     scope: Scope,
 ) -> Result<Revocation, BoxError> {
-    let keep = match scope {
-        Scope::This => return store.revoke(token).await,
-        Scope::Others => Some(token),
-        Scope::All => None,
+    let others = match scope {
+        Scope::This => Revocation::NotFound,
+        Scope::Others | Scope::All => match store.subject(token).await? {
+            Some(subject) => store.revoke_subject(&subject, Some(token)).await?,
+            None => Revocation::NotFound,
+        },
     };
-    match (store.subject(token).await?, keep) {
-        (Some(subject), keep) => store.revoke_subject(&subject, keep).await,
-        // A session of nobody is its own only one.
-        (None, None) => store.revoke(token).await,
-        (None, Some(_)) => Ok(Revocation::NotFound),
+    if scope == Scope::Others {
+        return Ok(others);
     }
+    // Last, and whatever its subject: until all others have ended, the token names the subject for
+    // another attempt.
+    Ok(others.and(store.revoke(token).await?))
 }
 
 /// For `Arc` and `Box`, of `dyn SubjectStore` too.

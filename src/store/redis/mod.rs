@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::{AsyncCommands, ErrorKind, RedisError, RetryMethod, Script, ServerErrorKind};
@@ -28,6 +29,13 @@ pub use self::connection::RedisConnection;
 /// How long a command may take before it counts as lost.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How much longer than a session its pointers live, in milliseconds: clocks differ, and the session
+/// begins after them.
+const SLACK: i64 = 10 * 60 * 1000;
+
+/// How many sessions of a subject are ended at once.
+const AT_ONCE: usize = 64;
+
 /// A store in Redis or Valkey, from version 6.2 on, alone or as a cluster.
 ///
 /// Tokens are kept as SHA-256 digests alone, and the server drops what has expired. One connection
@@ -44,7 +52,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// # In a cluster
 ///
 /// All that makes a session lies in one slot, by the hash tag of its id. The pointers of its tokens
-/// and the list of a subject's sessions lie where they may.
+/// and the list of a subject's sessions lie where they may. A connection of the application's own must
+/// not read from replicas: one that lags knows nothing of a login that was just made.
 ///
 /// ```no_run
 /// use tower_logout::{LogoutLayer, RedisStore};
@@ -72,6 +81,7 @@ struct Replicas {
 
 #[derive(Debug)]
 struct Scripts {
+    list: Script,
     open: Script,
     rotate: Script,
     revoke: Script,
@@ -82,6 +92,7 @@ const REVOKE: &str = include_str!("revoke.lua");
 impl Default for Scripts {
     fn default() -> Self {
         Self {
+            list: Script::new(include_str!("list.lua")),
             open: Script::new(include_str!("open.lua")),
             rotate: Script::new(include_str!("rotate.lua")),
             revoke: Script::new(REVOKE),
@@ -221,8 +232,7 @@ impl RedisStore {
     async fn point(&self, digest: &str, id: &str) -> Result<(), BoxError> {
         let mut set = redis::cmd("SET");
         set.arg(self.pointer(digest)).arg(id).arg("NX");
-        // The server takes no lifetime of zero.
-        set.arg("PX").arg(self.lifetime().max(1));
+        set.arg("PX").arg(self.lifetime() + SLACK);
         let set: Option<String> = set
             .query_async(&mut self.connection.clone())
             .await
@@ -232,17 +242,13 @@ impl RedisStore {
 
     /// Enters a session into the list of its subject, before it begins or is renewed.
     async fn list(&self, subject: &str, id: &str, expires_at: i64) -> Result<(), BoxError> {
-        let key = self.subject_key(subject);
-        let mut commands = redis::pipe();
-        commands
-            .zrembyscore(&key, "-inf", millis(SystemTime::now()))
-            .ignore()
-            .zadd(&key, id, expires_at)
-            .ignore()
-            .pexpire(&key, self.lifetime().max(1))
-            .ignore();
-        commands
-            .query_async(&mut self.connection.clone())
+        let forget = millis(SystemTime::now()) - SLACK;
+        let mut list = self.scripts.list.key(self.subject_key(subject));
+        list.arg(forget)
+            .arg(id)
+            .arg(expires_at)
+            .arg(self.lifetime() + SLACK);
+        list.invoke_async(&mut self.connection.clone())
             .await
             .map_err(failed)
     }
@@ -268,7 +274,12 @@ impl RedisStore {
             .arg(1)
             .cmd("WAIT")
             .arg(replicas.number)
-            .arg(i64::try_from(replicas.timeout.as_millis()).unwrap_or(i64::MAX));
+            // Zero would be without end.
+            .arg(
+                i64::try_from(replicas.timeout.as_millis())
+                    .unwrap_or(i64::MAX)
+                    .max(1),
+            );
         let mut connection = self.connection.clone();
         let answers = connection.send_to(&session, commands, 2).await;
         let (ended, have): (Option<Vec<String>>, u32) =
@@ -291,13 +302,19 @@ impl RedisStore {
             return;
         };
         let pointers: Vec<_> = ended.map(|digest| self.pointer(&digest)).collect();
+        self.unlink(pointers);
         let (list, id) = (self.subject_key(&subject), id.to_owned());
         let mut connection = self.connection.clone();
         tokio::spawn(async move {
             let _: Result<(), _> = connection.zrem(list, id).await;
-            for pointer in pointers {
-                let _: Result<(), _> = connection.unlink(pointer).await;
-            }
+        });
+    }
+
+    /// In a cluster the command is split over its nodes.
+    fn unlink(&self, pointers: Vec<String>) {
+        let mut connection = self.connection.clone();
+        tokio::spawn(async move {
+            let _: Result<(), _> = connection.unlink(pointers).await;
         });
     }
 }
@@ -348,13 +365,26 @@ impl SubjectStore for RedisStore {
             .into_iter()
             .filter(|id| Some(id) != kept.as_ref())
             .collect();
-        let ended = futures::future::join_all(ids.iter().map(|id| self.end(id))).await;
+        let mut ends = futures::stream::iter(ids)
+            .map(|id| async {
+                let ended = self.end(&id).await;
+                (id, ended)
+            })
+            .buffer_unordered(AT_ONCE);
         let mut named = Vec::new();
-        for (id, ended) in ids.into_iter().zip(ended) {
-            if let Some(ended) = ended? {
-                self.sweep(&id, ended);
-                named.push(SessionId::new(id));
+        let mut failure = None;
+        while let Some((id, ended)) = ends.next().await {
+            match ended {
+                Ok(Some(ended)) => {
+                    self.sweep(&id, ended);
+                    named.push(SessionId::new(id));
+                }
+                Ok(None) => {}
+                Err(error) => failure = Some(error),
             }
+        }
+        if let Some(error) = failure {
+            return Err(error);
         }
         Ok(Revocation::of(named))
     }
@@ -409,15 +439,17 @@ impl SessionStore for RedisStore {
             Some("rotated") => {
                 let subject = answer.next().unwrap_or_default();
                 if let Some(forgotten) = answer.next() {
-                    let pointer = self.pointer(&forgotten);
-                    let mut connection = self.connection.clone();
-                    connection.unlink::<_, ()>(pointer).await.map_err(failed)?;
+                    self.unlink(vec![self.pointer(&forgotten)]);
                 }
                 let session = Session::new(SessionId::new(id), subject, time(expires_at));
                 Ok(Rotation::Rotated(session))
             }
             ended => {
                 let reused = ended.is_some();
+                if reused && self.replicas.is_some() {
+                    // It has ended; its replicas are waited for all the same.
+                    self.end(&id).await?;
+                }
                 let mut pointers: Vec<_> = answer.collect();
                 if pointers.is_empty() {
                     pointers.push(subject);

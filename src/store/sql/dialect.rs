@@ -11,6 +11,27 @@ pub(super) enum Dialect {
     MySql,
 }
 
+/// What a column of the application's is to hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holds {
+    Bytes,
+    Text,
+    /// Whatever tells a session or a subject from others.
+    Id,
+}
+
+impl Holds {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Text => "text",
+            Self::Id => "text or whole numbers",
+        }
+    }
+}
+
+const MYSQL_FIXED_BYTES: &str = "binary";
+
 impl Dialect {
     /// Whether a `DELETE` can return what it deleted. MySQL's cannot.
     pub(super) fn returns_deleted(self) -> bool {
@@ -59,6 +80,23 @@ impl Dialect {
         }
     }
 
+    /// Whether a column of this type equals what it is compared with. One of another kind may never
+    /// do so, without an error, and the logout would find nothing.
+    pub(super) fn can_hold(self, data_type: &str, holds: Holds) -> bool {
+        let name = data_type.to_ascii_lowercase();
+        let is = |kinds: &[&str]| kinds.iter().any(|kind| name.contains(kind));
+        match (self, holds) {
+            (Self::Postgres, Holds::Bytes) => is(&["bytea"]),
+            (Self::Postgres, Holds::Text) => is(&["text", "char"]),
+            (Self::MySql, Holds::Bytes) => is(&["binary", "blob"]),
+            (Self::MySql, Holds::Text) => is(&["text", "char", "varbinary"]),
+            (Self::Postgres | Self::MySql, Holds::Id) => true,
+            (Self::Sqlite, Holds::Bytes) => is(&["blob"]) || name.is_empty(),
+            (Self::Sqlite, Holds::Text) => is(&["text", "char", "clob"]) || name.is_empty(),
+            (Self::Sqlite, Holds::Id) => is(&["text", "char", "clob", "int"]),
+        }
+    }
+
     /// Whether two names are one, quoted as they are.
     pub(super) fn same_name(self, one: &str, other: &str) -> bool {
         one == other || (self != Self::Postgres && one.eq_ignore_ascii_case(other))
@@ -86,8 +124,12 @@ impl Dialect {
         }
     }
 
-    /// A column of any type, as text.
-    pub(super) fn as_text(self, column: &str) -> String {
+    /// A column of any type, as text. MySQL's fixed bytes, of a UUID say, are no text: their
+    /// hexadecimal digits are.
+    pub(super) fn as_text(self, column: &str, data_type: &str) -> String {
+        if self == Self::MySql && data_type == MYSQL_FIXED_BYTES {
+            return format!("HEX({column})");
+        }
         let text = if self == Self::MySql { "CHAR" } else { "TEXT" };
         format!("CAST({column} AS {text})")
     }
@@ -97,6 +139,8 @@ impl Dialect {
     pub(super) fn text_as(self, data_type: &str) -> String {
         if self == Self::Postgres {
             format!("CAST(CAST(? AS TEXT) AS {data_type})")
+        } else if self == Self::MySql && data_type == MYSQL_FIXED_BYTES {
+            "UNHEX(?)".to_owned()
         } else {
             "?".to_owned()
         }

@@ -123,10 +123,19 @@ pub(super) async fn columns(
         .collect()
 }
 
-/// A parameter that is text, to be compared with this column.
-pub(super) fn text_as(dialect: Dialect, columns: &[Column], name: &str) -> String {
+fn data_type<'c>(dialect: Dialect, columns: &'c [Column], name: &str) -> &'c str {
     let column = columns
         .iter()
         .find(|column| dialect.same_name(&column.name, name));
-    dialect.text_as(column.map_or("TEXT", |column| &column.data_type))
+    column.map_or("TEXT", |column| &column.data_type)
+}
+
+/// A column as text.
+pub(super) fn as_text(dialect: Dialect, columns: &[Column], name: &str) -> String {
+    dialect.as_text(&dialect.quote(name), data_type(dialect, columns, name))
+}
+
+/// A parameter that is text, to be compared with this column.
+pub(super) fn text_as(dialect: Dialect, columns: &[Column], name: &str) -> String {
+    dialect.text_as(data_type(dialect, columns, name))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Holds};
 use super::driver::{Pool, SqlPool, Transaction, Value};
 use super::schema::{self, Column};
 use super::token_format::TokenFormat;
@@ -16,8 +16,8 @@ use crate::{ConfigError, Token};
 /// The application goes on opening and rotating sessions by itself. For a logout that no refresh in
 /// flight undoes, the table needs a [`session_column`](Self::session_column), and a refresh has to
 /// change or delete the row of the token that it replaces in the transaction that inserts the next
-/// one: the logout waits for it, and deletes until nothing of the session is left. A table without
-/// such a column loses against a refresh that has replaced the token already.
+/// one: the logout waits for that row, and deletes until nothing of the session is left. A table
+/// without such a column loses against a refresh that has replaced the token already.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -94,8 +94,8 @@ impl ExistingTable {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingTable`] and [`ConfigError::MissingColumn`] name what the table lacks.
-    /// Else, if the database cannot be reached.
+    /// [`ConfigError::MissingTable`], [`ConfigError::MissingColumn`] and [`ConfigError::ColumnType`]
+    /// name what the table lacks. Else, if the database cannot be reached.
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let SqlPool(pool) = pool.into();
         let columns = self.check(&pool, None).await?;
@@ -153,15 +153,33 @@ impl ExistingTable {
             let mut names = found.iter().map(|column| &column.name);
             !names.any(|name| dialect.same_name(name, wanted))
         });
-        match missing {
-            None => Ok(found),
-            Some(column) => Err(ConfigError::MissingColumn {
+        if let Some(column) = missing {
+            return Err(ConfigError::MissingColumn {
                 table: self.table.clone(),
                 column: column.into(),
                 found: found.into_iter().map(|column| column.name).collect(),
             }
-            .into()),
+            .into());
         }
+        let token = (Some(&*self.token), self.format.holds());
+        let others = [self.session.as_deref(), subject].map(|column| (column, Holds::Id));
+        for (wanted, holds) in [token].into_iter().chain(others) {
+            let column = found.iter().find(|column| {
+                wanted.is_some_and(|wanted| dialect.same_name(&column.name, wanted))
+            });
+            if let Some(column) = column
+                && !dialect.can_hold(&column.data_type, holds)
+            {
+                return Err(ConfigError::ColumnType {
+                    table: self.table.clone(),
+                    column: column.name.clone(),
+                    data_type: column.data_type.clone(),
+                    wanted: holds.name(),
+                }
+                .into());
+            }
+        }
+        Ok(found)
     }
 
     fn quoted(&self, dialect: Dialect) -> (String, String, Option<String>) {
@@ -214,8 +232,10 @@ struct Statements {
 
 #[derive(Debug)]
 struct SessionStatements {
-    /// Token → session, and the row is locked.
-    lock: Statement,
+    /// Token → session.
+    of_token: Statement,
+    /// Session → a row, if there is any.
+    any: Statement,
     /// Session.
     end: Statement,
 }
@@ -230,32 +250,37 @@ impl Statements {
         let value = schema::text_as(dialect, columns, name);
         Self {
             end_token: statement(format!("DELETE FROM {table} WHERE {is_token}")),
-            session: session.map(|session| SessionStatements {
-                lock: statement(format!(
-                    "SELECT {} FROM {table} WHERE {is_token}{lock}",
-                    dialect.as_text(&session)
-                )),
-                end: statement(format!(
-                    "DELETE FROM {table} WHERE {}",
-                    dialect.equals(&session, &value)
-                )),
+            session: session.map(|session| {
+                let is_session = dialect.equals(&session, &value);
+                SessionStatements {
+                    of_token: statement(format!(
+                        "SELECT {} FROM {table} WHERE {is_token}",
+                        schema::as_text(dialect, columns, name)
+                    )),
+                    any: statement(format!(
+                        "SELECT 1 FROM {table} WHERE {is_session} LIMIT 1{lock}"
+                    )),
+                    end: statement(format!("DELETE FROM {table} WHERE {is_session}")),
+                }
             }),
         }
     }
 }
 
-/// Deletes until nothing is left, and returns how much it was: a refresh in flight, which the first
-/// pass waits for, may have inserted what that does not see.
+/// Deletes until nothing is to be seen any more, and returns how much it was. A pass may wait for a
+/// refresh in flight, and does not see what that has inserted.
 async fn delete_all(
     transaction: &mut Transaction,
-    statement: &Statement,
+    any: &Statement,
+    end: &Statement,
     values: &[Value<'_>],
 ) -> Result<u64, BoxError> {
     let mut all = 0;
     loop {
-        match transaction.execute(&statement.sql, values).await? {
-            0 => return Ok(all),
-            deleted => all += deleted,
+        let deleted = transaction.execute(&end.sql, values).await?;
+        all += deleted;
+        if deleted == 0 && transaction.fetch(&any.sql, values).await?.is_empty() {
+            return Ok(all);
         }
     }
 }
@@ -274,23 +299,35 @@ impl TokenStore for TableStore {
                 _ => Revocation::Revoked,
             });
         };
-        let mut transaction = self.pool.begin().await?;
-        let values = session.lock.values(stored.value());
-        let rows = transaction.fetch(&session.lock.sql, &values).await?;
+        // Without a lock: a refresh may take the row away, and the session goes on.
+        let by_token = session.of_token.values(stored.value());
+        let rows = self.pool.fetch(&session.of_token.sql, &by_token).await?;
         let Some(row) = rows.first() else {
             return Ok(Revocation::NotFound);
         };
-        let revocation = if let Some(id) = row.text_or_null(0)? {
+        let mut transaction = self.pool.begin().await?;
+        let (ended, revocation) = if let Some(id) = row.text_or_null(0)? {
             let values = session.end.values(Value::Text(&id));
-            delete_all(&mut transaction, &session.end, &values).await?;
-            Revocation::Sessions(SessionId::new(id).into())
+            let ended = delete_all(&mut transaction, &session.any, &session.end, &values).await?;
+            (ended, Revocation::Sessions(SessionId::new(id).into()))
         } else {
             let values = end_token.values(stored.value());
-            transaction.execute(&end_token.sql, &values).await?;
-            Revocation::Revoked
+            let ended = transaction.execute(&end_token.sql, &values).await?;
+            (ended, Revocation::Revoked)
         };
+        let left = transaction.fetch(&session.of_token.sql, &by_token).await?;
+        if !left.is_empty() {
+            return Err(
+                "the row of the token is still there: the session column holds what is not \
+                        equal to itself as text"
+                    .into(),
+            );
+        }
         transaction.commit().await?;
-        Ok(revocation)
+        Ok(match ended {
+            0 => Revocation::NotFound,
+            _ => revocation,
+        })
     }
 }
 
@@ -314,6 +351,8 @@ struct SubjectStatements {
 
 #[derive(Debug)]
 struct RowStatements {
+    /// → a row, if there is any.
+    any: Statement,
     /// → session, and the rows are locked.
     lock: Statement,
     end: Statement,
@@ -324,11 +363,11 @@ impl SubjectStatements {
         dialect: Dialect,
         description: &ExistingTable,
         columns: &[Column],
-        subject: &str,
+        subject_name: &str,
     ) -> Self {
         let (table, token, session) = description.quoted(dialect);
-        let value = schema::text_as(dialect, columns, subject);
-        let subject = dialect.quote(subject);
+        let value = schema::text_as(dialect, columns, subject_name);
+        let subject = dialect.quote(subject_name);
         let statement = |sql: String| Statement::new(dialect, &sql);
         let lock = dialect.lock();
         let is_token = dialect.equals(&token, "?");
@@ -344,8 +383,12 @@ impl SubjectStatements {
             others =
                 format!("{others} AND ({session} IS NULL OR NOT ({is_kept}) OR {kept} IS NULL)");
         }
-        let named = session.map_or("NULL".to_owned(), |session| dialect.as_text(&session));
+        let named = match &description.session {
+            Some(session) => schema::as_text(dialect, columns, session),
+            None => "NULL".to_owned(),
+        };
         let rows = |which: &str| RowStatements {
+            any: statement(format!("SELECT 1 FROM {table} WHERE {which} LIMIT 1{lock}")),
             lock: statement(format!(
                 "SELECT {named} FROM {table} WHERE {which} ORDER BY {token}{lock}"
             )),
@@ -354,7 +397,7 @@ impl SubjectStatements {
         Self {
             subject: statement(format!(
                 "SELECT {} FROM {table} WHERE {is_token}",
-                dialect.as_text(&subject)
+                schema::as_text(dialect, columns, subject_name)
             )),
             subject_parameters: all.matches('?').count(),
             all: rows(&all),
@@ -403,7 +446,7 @@ impl SubjectStore for SubjectTableStore {
             .iter()
             .map(|row| row.text_or_null(0))
             .collect::<Result<Vec<_>, _>>()?;
-        let ended = delete_all(&mut transaction, &rows.end, &values).await?;
+        let ended = delete_all(&mut transaction, &rows.any, &rows.end, &values).await?;
         transaction.commit().await?;
         ids.sort();
         ids.dedup();

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::dialect::Holds;
 use super::driver::Value;
 use crate::store::random::hex;
 use crate::{ConfigError, Token};
@@ -82,6 +83,14 @@ impl TokenFormat {
     pub fn hex(mut self) -> Self {
         self.hex = true;
         self
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        if self.hash.is_some() && !self.hex {
+            Holds::Bytes
+        } else {
+            Holds::Text
+        }
     }
 
     /// `None` for a token that no table in clear holds. Beyond ASCII it would be the column's
