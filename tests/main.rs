@@ -22,6 +22,7 @@ mod pass_through;
 mod redirect_targets;
 mod replies;
 mod request_forgery;
+mod revocations_use_an_index;
 mod sealed_cookies;
 mod session_stores;
 mod the_example_server;

@@ -109,3 +109,56 @@ impl Statements {
         }
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row, SqlitePool};
+
+    use super::*;
+    use crate::SqlStore;
+
+    const FILL: &str = "
+        INSERT INTO tower_logout_sessions
+            WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number LIMIT 10000)
+            SELECT hex(randomblob(16)), 'user' || (i / 2), 0, 4102444800000 FROM number;
+        INSERT INTO tower_logout_tokens SELECT randomblob(32), id, 0 FROM tower_logout_sessions;
+        ANALYZE;";
+
+    /// Whether no table is read from its beginning to its end.
+    async fn uses_an_index(pool: &SqlitePool, statement: &str) -> bool {
+        let explain = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        let rows = explain.fetch_all(pool).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        steps.iter().any(|step| step.starts_with("SEARCH "))
+            && !steps.iter().any(|step| step.starts_with("SCAN "))
+    }
+
+    #[tokio::test]
+    async fn each_statement_of_a_revocation_uses_an_index() {
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect("sqlite::memory:").await.unwrap();
+        SqlStore::new(pool.clone()).await.unwrap();
+        sqlx::raw_sql(FILL).execute(&pool).await.unwrap();
+        let statements = Statements::new(Dialect::Sqlite);
+        // With what their foreign key does.
+        let of_a_revocation = [
+            &*statements.end_by_token.unwrap(),
+            &*statements.lock_by_subject,
+            &*statements.session,
+            &*statements.end_batch,
+        ];
+        for statement in of_a_revocation {
+            assert!(uses_an_index(&pool, statement).await, "{statement}");
+        }
+
+        // Else nothing would be proven.
+        let drop = "DROP INDEX tower_logout_sessions_subject; \
+                    DROP INDEX tower_logout_tokens_session_id";
+        sqlx::raw_sql(drop).execute(&pool).await.unwrap();
+        let mut slow = Vec::new();
+        for statement in of_a_revocation {
+            slow.push(!uses_an_index(&pool, statement).await);
+        }
+        assert_eq!(slow, [true, true, false, true]);
+    }
+}
