@@ -50,8 +50,9 @@
 //!     .layer(LogoutLayer::new(sessions));
 //! ```
 //!
-//! A closure will do as well ([`store_fn`]), and `MemoryStore` and `SqlStore` are complete stores
-//! that open, rotate and end sessions ([`SessionStore`]).
+//! A closure will do as well ([`store_fn`]). `ExistingTable` makes a store of a table by its
+//! description, and `MemoryStore`, `SqlStore` and `RedisStore` are complete stores that open, rotate
+//! and end sessions ([`SessionStore`]). `testing::Conformance` proves any of them, yours too.
 //!
 //! # Place it
 //!
@@ -102,10 +103,17 @@
 //! |---|---|---|
 //! | `tokio` | yes | the deadline, and revocations that outlive their connection |
 //! | `tracing` | no | one event per logout |
+//! | `memory` | no | `MemoryStore` |
+//! | `sqlite` | no | `SqlStore` and `ExistingTable` on SQLite, built in |
+//! | `postgres` | no | `SqlStore` and `ExistingTable` on Postgres |
+//! | `mysql` | no | `SqlStore` and `ExistingTable` on MySQL and MariaDB |
+//! | `redis` | no | `RedisStore`, on Redis and Valkey, alone or as a cluster; and `tokio` |
+//! | `retry` | no | `RetryStore`; and `tokio` |
+//! | `testing` | no | `testing::Conformance`, the suite that proves a store; and `tokio` |
 //! | `signed` | no | `CookieFormat::signed` |
 //! | `private` | no | `CookieFormat::private` |
-//! | `memory` | no | `MemoryStore`, and `Token::generate` |
-//! | `sqlite` | no | `SqlStore` through sqlx, and `Token::generate` |
+//!
+//! `Token::generate` comes with each of the stores and with `testing`.
 //!
 //! [Tower]: https://docs.rs/tower
 
