@@ -122,15 +122,20 @@ impl Server {
     /// Runs a server on the data that there is, as after a crash.
     pub async fn resume(&mut self) {
         let command = self.command(&self.folder.path().join("data"));
-        self.running = Some(watched(&command, &self.folder.path().join("log")));
+        let log = self.folder.path().join("log");
+        self.running = Some(watched(&command, &log));
         for _ in 0..600 {
             if self.answers().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+            // What a killed Postgres leaves behind may take a while to end.
+            if said(&log).contains("still in use") {
+                self.kill();
+                self.running = Some(watched(&command, &log));
+            }
         }
-        let log = std::fs::read_to_string(self.folder.path().join("log"));
-        panic!("{:?} does not start: {}", self.kind, log.unwrap());
+        panic!("{:?} does not start: {}", self.kind, said(&log));
     }
 
     async fn answers(&self) -> bool {
@@ -274,6 +279,11 @@ fn watched(command: &Command, log: &Path) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// What a server has written, its log being cut off at each start.
+fn said(log: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(log).unwrap()).replace('\0', "")
 }
 
 fn is_root() -> bool {
