@@ -1,4 +1,5 @@
-//! Instructions, counted by callgrind: `cargo bench --all-features --bench instructions`.
+//! Instructions, counted by callgrind: `cargo bench --features memory,tokio,tracing --bench
+//! instructions`.
 //!
 //! It needs valgrind and, of the version in `Cargo.toml`, gungraun-runner.
 

@@ -87,8 +87,13 @@
 //! # What became of it
 //!
 //! A client cannot tell an unknown token from a live one. The operator can: the [`Outcome`] is in the
-//! response's extensions, in an event (feature `tracing`), and in a
-//! [hook](LogoutLayerBuilder::hook) for audit logs.
+//! response's extensions, in an event (feature `tracing`), in a
+//! [hook](LogoutLayerBuilder::hook) for audit logs, and counted (feature `metrics`):
+//!
+//! | metric | kind | labels |
+//! |---|---|---|
+//! | `logouts_total` | counter | `outcome` ([`Outcome::name`]), `credentials` ([`CredentialKinds`], as text) |
+//! | `logout_duration_seconds` | histogram | `outcome` |
 //!
 //! # Disconnects, deadlines and panics
 //!
@@ -103,6 +108,7 @@
 //! |---|---|---|
 //! | `tokio` | yes | the deadline, and revocations that outlive their connection |
 //! | `tracing` | no | one event per logout |
+//! | `metrics` | no | a counter and a histogram of logouts, through the `metrics` crate |
 //! | `memory` | no | `MemoryStore` |
 //! | `sqlite` | no | `SqlStore` and `ExistingTable` on SQLite, built in |
 //! | `postgres` | no | `SqlStore` and `ExistingTable` on Postgres |
@@ -124,6 +130,8 @@ mod csrf;
 mod error;
 mod future;
 mod layer;
+#[cfg(feature = "metrics")]
+mod measure;
 mod media_type;
 mod observe;
 mod outcome;

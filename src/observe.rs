@@ -30,10 +30,13 @@ impl Observer {
     pub(crate) fn report(&self, outcome: &Outcome) {
         #[cfg(feature = "tracing")]
         event(outcome, self.started);
+        #[cfg(feature = "metrics")]
+        crate::measure::measure(outcome, self.started.elapsed());
         self.call_hook(outcome);
     }
 
-    /// For a revocation that ended after its logout had been answered. Its event was the deadline's.
+    /// For a revocation that ended after its logout had been answered. The deadline was its event, and
+    /// counted.
     pub(crate) fn report_late(&self, outcome: &Outcome) {
         self.call_hook(outcome);
     }
@@ -54,16 +57,16 @@ fn event(outcome: &Outcome, started: Instant) {
     let credentials = outcome.credentials();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, status, took = ?started.elapsed(), %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
+            tracing::error!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
         }
         Outcome::Refused(refusal) => {
-            tracing::warn!(outcome = name, status, took = ?started.elapsed(), reason = %refusal, "logout");
+            tracing::warn!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), reason = %refusal, "logout");
         }
         Outcome::Revoked { sessions, .. } => {
-            tracing::info!(outcome = name, status, took = ?started.elapsed(), %credentials, ?sessions, "logout");
+            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, ?sessions, "logout");
         }
         Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-            tracing::info!(outcome = name, status, took = ?started.elapsed(), %credentials, "logout");
+            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, "logout");
         }
     }
 }

@@ -16,7 +16,7 @@ const MAX_DETAIL_LEN: usize = 1024;
 /// The client sees the same `200` for the first three, so that it cannot be used to guess tokens.
 /// The operator finds the outcome in the response's extensions, in the hook
 /// ([`LogoutLayerBuilder::hook`](crate::LogoutLayerBuilder::hook)) and, with the feature `tracing`,
-/// in an event.
+/// in an event; the feature `metrics` counts it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -17,6 +17,7 @@ mod grpc_clients;
 mod how_far_a_logout_reaches;
 mod in_a_browser;
 mod logout_contract;
+mod logouts_are_counted;
 mod operator_sees_the_outcome;
 mod pass_through;
 mod redirect_targets;

@@ -80,7 +80,10 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
             "{lines:?}"
         );
         assert!(lines[0].contains(level), "{lines:?}");
-        assert!(lines[0].contains(&format!("status={}", seen.answer.status.as_u16())));
+        assert!(lines[0].contains(&format!(
+            "http.response.status_code={}",
+            seen.answer.status.as_u16()
+        )));
     }
     assert!(rows[1].0.log.lines()[0].contains(id.as_str()));
     assert!(rows[4].0.log.lines()[0].contains("the store failed: disk full"));
