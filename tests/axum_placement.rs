@@ -10,9 +10,13 @@ use http::{Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
+use tower_http::decompression::DecompressionLayer;
+use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, Token};
 
+use crate::support::log::Log;
 use crate::support::*;
 
 fn layer() -> LogoutLayer<MemoryStore> {
@@ -55,6 +59,35 @@ async fn mounted_as_an_endpoint_it_sees_the_logout() {
     assert_eq!(status(app.clone()).await, StatusCode::OK);
     let get = Request::get("/auth/logout").body(Body::empty()).unwrap();
     assert_eq!(send(app, get).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn mounted_as_an_endpoint_of_a_nested_router_it_sees_the_stripped_path() {
+    let layer = LogoutLayer::builder(MemoryStore::new())
+        .path("/logout")
+        .public_prefix("/auth")
+        .build()
+        .unwrap();
+    let nested = routes().route_service("/logout", layer.endpoint());
+    assert_eq!(
+        status(Router::new().nest("/auth", nested)).await,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn around_nested_routers_it_sees_the_logout_before_they_do() {
+    let teapot = || async { StatusCode::IM_A_TEAPOT };
+    let nested = routes().fallback(teapot);
+    let app = Router::new().nest("/auth", nested);
+    assert_eq!(status(app.clone()).await, StatusCode::IM_A_TEAPOT);
+    assert_eq!(status(app.layer(layer())).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn around_the_fallback_alone_it_sees_the_logout() {
+    let app = routes().fallback_service(layer().layer(routes()));
+    assert_eq!(status(app).await, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -157,6 +190,65 @@ async fn inside_of_a_concurrency_limit_a_logout_holds_no_permit() {
 async fn merged_into_another_router_its_fallback_goes_with_it() {
     let merged = Router::new().merge(routes().layer(layer()));
     assert_eq!(status(merged).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_router_merged_after_it_hides_the_logout_behind_its_own_fallback() {
+    let other = Router::new().route("/more", get(|| async { "more" }));
+    let after = routes().layer(layer()).merge(other.clone());
+    assert_eq!(status(after).await, StatusCode::NOT_FOUND);
+    let before = routes().merge(other).layer(layer());
+    assert_eq!(status(before).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn with_compression_outermost_the_answer_is_compressed_and_whole() {
+    let gzipped = || {
+        let mut request = request("/auth/logout");
+        let headers = request.headers_mut();
+        headers.insert("accept-encoding", "gzip".parse().unwrap());
+        request
+    };
+    let outside = routes().layer(layer()).layer(CompressionLayer::new());
+    let response = outside.clone().oneshot(gzipped()).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let read = DecompressionLayer::new().layer(outside);
+    let answer = send(read, request("/auth/logout")).await;
+    assert_eq!(answer.body, r#"{"message":"Logged out successfully"}"#);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.set_cookies().len(), 2);
+
+    let inside = layer().layer(routes().layer(CompressionLayer::new()));
+    send(inside, gzipped()).await.assert_is_logged_out();
+}
+
+#[tokio::test]
+async fn with_tracing_outermost_the_logout_is_in_its_span_and_log() {
+    let trace = || {
+        TraceLayer::new_for_http()
+            .make_span_with(DefaultMakeSpan::new().level(tracing::Level::INFO))
+            .on_response(DefaultOnResponse::new().level(tracing::Level::INFO))
+    };
+    let log = Log::default();
+    let guard = log.record();
+    let outside = routes().layer(layer()).layer(trace());
+    assert_eq!(status(outside).await, StatusCode::OK);
+    let inside = layer().layer(routes().layer(trace()));
+    send(inside, request("/auth/logout"))
+        .await
+        .assert_is_logged_out();
+    drop(guard);
+    let lines = log.lines();
+    let [traced, answered, untraced] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(
+        traced.contains("request{method=POST uri=/auth/logout"),
+        "{traced}"
+    );
+    assert!(traced.contains("outcome=\"already_ended\""), "{traced}");
+    assert!(answered.contains("status=200"), "{answered}");
+    assert!(!untraced.contains("request{"), "{untraced}");
 }
 
 #[tokio::test]
