@@ -123,11 +123,19 @@ pub(super) async fn columns(
         .collect()
 }
 
-fn data_type<'c>(dialect: Dialect, columns: &'c [Column], name: &str) -> &'c str {
-    let column = columns
+/// The column of this name, as the database compares names.
+pub(super) fn column<'c>(
+    dialect: Dialect,
+    columns: &'c [Column],
+    name: &str,
+) -> Option<&'c Column> {
+    columns
         .iter()
-        .find(|column| dialect.same_name(&column.name, name));
-    column.map_or("TEXT", |column| &column.data_type)
+        .find(|column| dialect.same_name(&column.name, name))
+}
+
+fn data_type<'c>(dialect: Dialect, columns: &'c [Column], name: &str) -> &'c str {
+    column(dialect, columns, name).map_or("TEXT", |column| &column.data_type)
 }
 
 /// A column as text.

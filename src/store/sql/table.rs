@@ -99,12 +99,7 @@ impl ExistingTable {
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let SqlPool(pool) = pool.into();
         let columns = self.check(&pool, None).await?;
-        let statements = Statements::new(pool.dialect(), &self, &columns);
-        Ok(TableStore {
-            pool,
-            format: self.format,
-            statements: Arc::new(statements),
-        })
+        Ok(self.over(pool, &columns))
     }
 
     /// [`connect`](Self::connect) with a column that tells whose session it is, of any type, which
@@ -134,9 +129,18 @@ impl ExistingTable {
         let columns = self.check(&pool, Some(subject_column)).await?;
         let statements = SubjectStatements::new(pool.dialect(), &self, &columns, subject_column);
         Ok(SubjectTableStore {
-            table: self.connect(SqlPool(pool)).await?,
+            table: self.over(pool, &columns),
             statements: Arc::new(statements),
         })
+    }
+
+    fn over(self, pool: Pool, columns: &[Column]) -> TableStore {
+        let statements = Statements::new(pool.dialect(), &self, columns);
+        TableStore {
+            pool,
+            format: self.format,
+            statements: Arc::new(statements),
+        }
     }
 
     async fn check(&self, pool: &Pool, subject: Option<&str>) -> Result<Vec<Column>, BoxError> {
@@ -148,28 +152,30 @@ impl ExistingTable {
             .into());
         }
         let dialect = pool.dialect();
-        let wanted = [Some(&*self.token), self.session.as_deref(), subject];
-        let missing = wanted.into_iter().flatten().find(|wanted| {
-            let mut names = found.iter().map(|column| &column.name);
-            !names.any(|name| dialect.same_name(name, wanted))
-        });
-        if let Some(column) = missing {
-            return Err(ConfigError::MissingColumn {
-                table: self.table.clone(),
-                column: column.into(),
-                found: found.into_iter().map(|column| column.name).collect(),
+        let wanted = [
+            (Some(&*self.token), self.format.holds()),
+            (self.session.as_deref(), Holds::Id),
+            (subject, Holds::Id),
+        ];
+        let mut columns = Vec::new();
+        for (name, holds) in wanted {
+            let Some(name) = name else {
+                continue;
+            };
+            match schema::column(dialect, &found, name) {
+                Some(column) => columns.push((column, holds)),
+                None => {
+                    return Err(ConfigError::MissingColumn {
+                        table: self.table.clone(),
+                        column: name.into(),
+                        found: found.into_iter().map(|column| column.name).collect(),
+                    }
+                    .into());
+                }
             }
-            .into());
         }
-        let token = (Some(&*self.token), self.format.holds());
-        let others = [self.session.as_deref(), subject].map(|column| (column, Holds::Id));
-        for (wanted, holds) in [token].into_iter().chain(others) {
-            let column = found.iter().find(|column| {
-                wanted.is_some_and(|wanted| dialect.same_name(&column.name, wanted))
-            });
-            if let Some(column) = column
-                && !dialect.can_hold(&column.data_type, holds)
-            {
+        for (column, holds) in columns {
+            if !dialect.can_hold(&column.data_type, holds) {
                 return Err(ConfigError::ColumnType {
                     table: self.table.clone(),
                     column: column.name.clone(),
