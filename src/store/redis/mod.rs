@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
-use redis::{AsyncCommands, ErrorKind, RedisError, RetryMethod, Script, ServerErrorKind};
+use redis::{AsyncCommands, RedisError, RetryMethod, Script};
 use sha2::{Digest, Sha256};
 
 use super::random::hex;
@@ -228,6 +228,13 @@ impl RedisStore {
         self.connection.clone().get(pointer).await.map_err(failed)
     }
 
+    /// Whose session it is, if it is alive.
+    async fn subject_of(&self, id: &str) -> Result<Option<String>, BoxError> {
+        let (session, _) = self.session_keys(id);
+        let mut connection = self.connection.clone();
+        connection.hget(session, "subject").await.map_err(failed)
+    }
+
     /// Points a token to a session. It has to be new.
     async fn point(&self, digest: &str, id: &str) -> Result<(), BoxError> {
         let mut set = redis::cmd("SET");
@@ -302,18 +309,11 @@ impl RedisStore {
             return;
         };
         let pointers: Vec<_> = ended.map(|digest| self.pointer(&digest)).collect();
-        self.unlink(pointers);
         let (list, id) = (self.subject_key(&subject), id.to_owned());
         let mut connection = self.connection.clone();
         tokio::spawn(async move {
             let _: Result<(), _> = connection.zrem(list, id).await;
-        });
-    }
-
-    /// In a cluster the command is split over its nodes.
-    fn unlink(&self, pointers: Vec<String>) {
-        let mut connection = self.connection.clone();
-        tokio::spawn(async move {
+            // In a cluster the command is split over its nodes.
             let _: Result<(), _> = connection.unlink(pointers).await;
         });
     }
@@ -338,12 +338,10 @@ impl TokenStore for RedisStore {
 #[async_trait]
 impl SubjectStore for RedisStore {
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
-        let Some(id) = self.id_of(token).await? else {
-            return Ok(None);
-        };
-        let (session, _) = self.session_keys(&id);
-        let mut connection = self.connection.clone();
-        connection.hget(session, "subject").await.map_err(failed)
+        match self.id_of(token).await? {
+            Some(id) => self.subject_of(&id).await,
+            None => Ok(None),
+        }
     }
 
     async fn revoke_subject(
@@ -414,7 +412,7 @@ impl SessionStore for RedisStore {
         let Some(id) = self.id_of(presented).await? else {
             return Ok(Rotation::NotFound);
         };
-        let Some(subject) = self.subject(presented).await? else {
+        let Some(subject) = self.subject_of(&id).await? else {
             return Ok(Rotation::NotFound);
         };
         let expires_at = millis(expiry(SystemTime::now(), self.lifetime));
@@ -439,7 +437,11 @@ impl SessionStore for RedisStore {
             Some("rotated") => {
                 let subject = answer.next().unwrap_or_default();
                 if let Some(forgotten) = answer.next() {
-                    self.unlink(vec![self.pointer(&forgotten)]);
+                    let pointer = self.pointer(&forgotten);
+                    let mut connection = self.connection.clone();
+                    tokio::spawn(async move {
+                        let _: Result<(), _> = connection.unlink(pointer).await;
+                    });
                 }
                 let session = Session::new(SessionId::new(id), subject, time(expires_at));
                 Ok(Rotation::Rotated(session))
@@ -509,13 +511,7 @@ fn digest(token: &Token) -> String {
 
 /// Marks what is worth another attempt.
 fn failed(error: RedisError) -> BoxError {
-    let transient = error.is_io_error()
-        || error.is_timeout()
-        || matches!(
-            error.kind(),
-            ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
-        )
-        || !matches!(error.retry_method(), RetryMethod::NoRetry);
+    let transient = error.is_io_error() || !matches!(error.retry_method(), RetryMethod::NoRetry);
     if transient {
         Transient::new(error).into()
     } else {
