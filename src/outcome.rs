@@ -166,14 +166,10 @@ impl Failure {
         Self::new(FailureKind::Deadline, None)
     }
 
-    pub(crate) fn store(error: &dyn Error, tokens: &[Token]) -> Self {
-        let mut detail = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            detail = format!("{detail}: {error}");
-            source = error.source();
-        }
-        Self::new(FailureKind::Store, Some(redact(&detail, tokens)))
+    pub(crate) fn store(error: &(dyn Error + 'static), tokens: &[Token]) -> Self {
+        let chain = std::iter::successors(Some(error), |&error| error.source());
+        let detail: Vec<_> = chain.map(ToString::to_string).collect();
+        Self::new(FailureKind::Store, Some(redact(&detail.join(": "), tokens)))
     }
 
     fn new(kind: FailureKind, detail: Option<String>) -> Self {
@@ -231,11 +227,14 @@ fn redact(detail: &str, tokens: &[Token]) -> String {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.kind, &self.0.detail) {
-            (FailureKind::Store, Some(detail)) => write!(f, "the store failed: {detail}"),
-            (FailureKind::Store, None) => f.write_str("the store failed"),
-            (FailureKind::Panic, _) => f.write_str("the store panicked"),
-            (FailureKind::Deadline, _) => f.write_str("the store did not answer in time"),
+        f.write_str(match self.0.kind {
+            FailureKind::Store => "the store failed",
+            FailureKind::Panic => "the store panicked",
+            FailureKind::Deadline => "the store did not answer in time",
+        })?;
+        match &self.0.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
         }
     }
 }

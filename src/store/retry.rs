@@ -85,14 +85,9 @@ impl<S> RetryStore<S> {
 
 /// Whether an error is marked, or one that it was made of.
 fn is_transient(error: &BoxError) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
-    while let Some(error) = next {
-        if error.is::<Transient>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let outermost: &(dyn Error + 'static) = &**error;
+    std::iter::successors(Some(outermost), |&error| error.source())
+        .any(<dyn Error + 'static>::is::<Transient>)
 }
 
 #[async_trait]
