@@ -50,33 +50,41 @@ impl Dialect {
 
     /// Drops a number of expired sessions. Postgres leaves those to whoever has locked them.
     pub(super) fn drop_expired(self) -> &'static str {
-        if self == Self::MySql {
-            "DELETE FROM tower_logout_sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
-        } else if self == Self::Postgres {
-            "DELETE FROM tower_logout_sessions WHERE id IN \
-             (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
-              ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)"
-        } else {
-            "DELETE FROM tower_logout_sessions WHERE id IN \
-             (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
-              ORDER BY expires_at LIMIT ?)"
+        match self {
+            Self::MySql => {
+                "DELETE FROM tower_logout_sessions WHERE expires_at <= ? \
+                 ORDER BY expires_at LIMIT ?"
+            }
+            Self::Postgres => {
+                "DELETE FROM tower_logout_sessions WHERE id IN \
+                 (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
+                  ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)"
+            }
+            Self::Sqlite => {
+                "DELETE FROM tower_logout_sessions WHERE id IN \
+                 (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
+                  ORDER BY expires_at LIMIT ?)"
+            }
         }
     }
 
-    /// Table and schema, twice → the names and types of its columns. Without a schema it is the connection's own.
+    /// Table and schema, twice → the names and types of its columns. Without a schema it is the
+    /// connection's own.
     pub(super) fn columns_of_table(self) -> &'static str {
-        if self == Self::MySql {
-            "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? \
+        match self {
+            Self::MySql => {
+                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? \
              AND ((? = '' AND table_schema = DATABASE()) OR table_schema = ?) \
              ORDER BY ordinal_position"
-        } else if self == Self::Postgres {
-            "SELECT CAST(column_name AS TEXT), \
+            }
+            Self::Postgres => {
+                "SELECT CAST(column_name AS TEXT), \
              quote_ident(udt_schema) || '.' || quote_ident(udt_name) FROM information_schema.columns \
              WHERE table_name = ? \
              AND ((? = '' AND table_schema = ANY(current_schemas(true))) OR table_schema = ?) \
              ORDER BY ordinal_position"
-        } else {
-            "SELECT name, type FROM pragma_table_info(?) WHERE ? = '' AND ? = ''"
+            }
+            Self::Sqlite => "SELECT name, type FROM pragma_table_info(?) WHERE ? = '' AND ? = ''",
         }
     }
 
