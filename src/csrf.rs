@@ -182,17 +182,10 @@ fn is_serialized_origin(origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Request};
+    use http::Request;
 
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::media_type::tests::headers;
 
     #[test]
     #[allow(clippy::too_many_lines)]

@@ -17,6 +17,21 @@ fn suite<S: SessionStore + SubjectStore>(store: S, expiring: S) -> Conformance<S
         .with_expiring(expiring)
 }
 
+/// The suite, with what the store has written.
+async fn prove<S>(store: S, expiring: S, files: impl Fn() -> Vec<u8> + Send + 'static)
+where
+    S: SessionStore + SubjectStore,
+{
+    suite(store, expiring)
+        .with_at_rest(move || {
+            let content = files();
+            async move { Ok(content) }
+        })
+        .run()
+        .await
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_memory() {
     let expiring = MemoryStore::new().with_lifetime(Duration::ZERO);
@@ -29,17 +44,12 @@ async fn in_a_sqlite_file() {
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
     let store = SqlStore::connect(&url).await.unwrap();
     let path = folder.path().to_owned();
-    suite(store.clone(), store.with_lifetime(Duration::ZERO))
-        .with_at_rest(move || {
-            let files = std::fs::read_dir(&path).unwrap();
-            let content: Vec<_> = files
-                .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
-                .collect();
-            async move { Ok(content.concat()) }
-        })
-        .run()
-        .await
-        .unwrap();
+    let files = move || {
+        let files = std::fs::read_dir(&path).unwrap();
+        let content = files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        content.collect::<Vec<_>>().concat()
+    };
+    prove(store.clone(), store.with_lifetime(Duration::ZERO), files).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,11 +66,8 @@ async fn on_a_sql_server(kind: Kind) {
         return;
     };
     let store = SqlStore::connect(&url).await.unwrap();
-    suite(store.clone(), store.with_lifetime(Duration::ZERO))
-        .with_at_rest(|| async { Ok(server.files()) })
-        .run()
-        .await
-        .unwrap();
+    let expiring = store.clone().with_lifetime(Duration::ZERO);
+    prove(store, expiring, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,11 +89,8 @@ async fn in_redis() {
         .await
         .unwrap()
         .with_prefix("suite");
-    suite(store.clone(), store.with_lifetime(Duration::ZERO))
-        .with_at_rest(|| async { Ok(server.files()) })
-        .run()
-        .await
-        .unwrap();
+    let expiring = store.clone().with_lifetime(Duration::ZERO);
+    prove(store, expiring, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,14 +103,12 @@ async fn in_a_redis_cluster() {
         .unwrap();
     let nodes = Arc::new(nodes);
     let files = Arc::clone(&nodes);
-    suite(store.clone(), store.with_lifetime(Duration::ZERO))
-        .with_at_rest(move || {
-            let content = files.each_ref().map(Server::files).concat();
-            async move { Ok(content) }
-        })
-        .run()
-        .await
-        .unwrap();
+    prove(
+        store.clone(),
+        store.with_lifetime(Duration::ZERO),
+        move || files.each_ref().map(Server::files).concat(),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

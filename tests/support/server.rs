@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -26,15 +26,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(answer(stream, service.clone()));
-        }
-    });
-    address
+    listen(move |stream| answer(stream, service.clone())).await
 }
 
 /// The same over TLS, with a certificate that it makes itself.
@@ -47,18 +39,28 @@ where
     B::Error: Into<BoxError>,
 {
     let acceptor = TlsAcceptor::from(Arc::new(tls_config()));
+    listen(move |stream| {
+        let (acceptor, service) = (acceptor.clone(), service.clone());
+        async move {
+            // A browser opens connections that it then does not use.
+            if let Ok(stream) = acceptor.accept(stream).await {
+                answer(stream, service).await;
+            }
+        }
+    })
+    .await
+}
+
+async fn listen<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, service) = (acceptor.clone(), service.clone());
-            tokio::spawn(async move {
-                // A browser opens connections that it then does not use.
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, service).await;
-                }
-            });
+            tokio::spawn(connection(stream));
         }
     });
     address
