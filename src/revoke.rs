@@ -100,6 +100,7 @@ impl<R> State<R> {
 impl<R> Future for Revoking<R> {
     type Output = (Outcome, R);
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Outcome, R)> {
         // Taken out while it is polled: should it panic, nobody polls it again.
         let Some(mut state) = self.0.take() else {
