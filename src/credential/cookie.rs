@@ -8,6 +8,8 @@ use super::{CookieFormat, CredentialKind, Credentials};
 
 /// Below this a substring search costs more to start than a hop from `;` to `;` does.
 const SHORT_FIELD: usize = 128;
+/// How often a field is searched for one byte of the name in vain.
+const MAX_MISSES: usize = 64;
 /// The most cookies of one request whose format is undone: a signature costs more than a scan.
 const MAX_TRIES: usize = 64;
 
@@ -19,6 +21,8 @@ const MAX_TRIES: usize = 64;
 /// value and one pair of quotes around the value do not count.
 pub(crate) struct CookieReader {
     name: Finder<'static>,
+    /// Where the name has a byte that most headers have seldom.
+    rare: usize,
     format: CookieFormat,
 }
 
@@ -26,6 +30,10 @@ impl CookieReader {
     pub(crate) fn new(name: &str, format: CookieFormat) -> Self {
         Self {
             name: Finder::new(name).into_owned(),
+            rare: name
+                .bytes()
+                .position(|byte| !byte.is_ascii_lowercase())
+                .unwrap_or(0),
             format,
         }
     }
@@ -85,12 +93,29 @@ impl CookieReader {
         }
     }
 
+    /// Where the name is next. A search for one byte is several times as fast as one for the name, as
+    /// long as it is seldom in vain.
+    fn find(&self, field: &[u8], from: usize, misses: &mut usize) -> Option<usize> {
+        let name = self.name.needle();
+        let byte = *name.get(self.rare)?;
+        let mut start = from;
+        while *misses < MAX_MISSES {
+            let rest = field.get(start + self.rare..)?;
+            start += memchr::memchr(byte, rest)?;
+            if field[start..].starts_with(name) {
+                return Some(start);
+            }
+            *misses += 1;
+            start += 1;
+        }
+        Some(start + self.name.find(&field[start..])?)
+    }
+
     /// From one occurrence of the name to the next.
     fn search(&self, field: &[u8], found: &mut impl FnMut(&[u8])) {
         let name = self.name.needle();
-        let mut from = 0;
-        while let Some(at) = self.name.find(&field[from..]) {
-            let start = from + at;
+        let (mut from, mut misses) = (0, 0);
+        while let Some(start) = self.find(field, from, &mut misses) {
             from = start + name.len();
             let begins_pair = matches!(trim_end(&field[..start]).last(), None | Some(b';'));
             if !begins_pair {
@@ -199,6 +224,7 @@ mod tests {
             1 => Just(b" \t".to_vec()),
             1 => Just(b"\"".to_vec()),
             1 => Just("ü".as_bytes().to_vec()),
+            2 => Just(b"T".repeat(40)),
             3 => proptest::collection::vec(
                 prop_oneof![0x20_u8..=0x7e, 0x80_u8..=0xff],
                 0..80,
@@ -218,6 +244,20 @@ mod tests {
             let (tokens, presented) = reference(&fields);
             prop_assert_eq!(exposed(&found), tokens);
             prop_assert_eq!(!found.kinds.is_empty(), presented);
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_behind_whatever_looks_like_a_part_of_it() {
+        for name in ["refreshToken", "sid", "__Host-r", "S"] {
+            for filler in name.chars() {
+                let field = format!("x={}; {name}=t", String::from(filler).repeat(1000));
+                let mut headers = HeaderMap::new();
+                headers.append(COOKIE, field.parse().unwrap());
+                let mut found = Credentials::default();
+                CookieReader::new(name, CookieFormat::plain()).read(&headers, &mut found);
+                assert_eq!(exposed(&found), ["t"], "{field}");
+            }
         }
     }
 
