@@ -228,6 +228,11 @@ async fn mariadb() {
     let Some(server) = Server::start(Kind::MariaDb).await else {
         return;
     };
+    // As a server would be set up that holds so many: by default a table of this size is read from
+    // the disk, past the caches of the operating system.
+    let admin = MySqlPool::connect(&server.url("")).await.unwrap();
+    let memory = "SET GLOBAL innodb_buffer_pool_size = 1073741824";
+    sqlx::raw_sql(memory).execute(&admin).await.unwrap();
     let filled = async |rows: u32| {
         let url = server.url(&server.new_database().await);
         let pool = MySqlPool::connect(&url).await.unwrap();
@@ -254,6 +259,7 @@ async fn mariadb() {
 struct ByHand {
     connection: MultiplexedConnection,
     script: Arc<redis::Script>,
+    sweeps: bool,
 }
 
 impl ByHand {
@@ -267,6 +273,9 @@ impl ByHand {
         let mut revoke = self.script.key(format!("tower-logout:session:{{{id}}}"));
         revoke.key(format!("tower-logout:rotated:{{{id}}}")).arg(0);
         let ended: Vec<String> = revoke.invoke_async(&mut connection).await.unwrap();
+        if !self.sweeps {
+            return;
+        }
         // The session is over; what pointed to it is swept up behind the answer.
         tokio::spawn(async move {
             let list = format!("tower-logout:subject:{}", ended[0]);
@@ -302,6 +311,7 @@ async fn redis() {
         script: Arc::new(redis::Script::new(include_str!(
             "../src/store/redis/revoke.lua"
         ))),
+        sweeps: true,
     };
     header("Redis", "store", "redis");
     let (ours, theirs) = (
@@ -316,22 +326,33 @@ async fn redis() {
     )
     .await;
 
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // The least that ends a session, and leaves what points to it until that expires.
+    let without_sweeping = ByHand {
+        sweeps: false,
+        ..by_hand.clone()
+    };
+    let mut measured = [const { Vec::new() }; 3];
     for round in 0..ROUNDS {
-        for first in [round % 2 == 0, round % 2 != 0] {
+        for turn in 0..3 {
+            let subject = (round + turn) % 3;
             let tokens = open_many(&store, PER_ROUND).await;
-            if first {
-                ours.push(throughput(&tokens, async |token| store.revoke(&token).await).await);
-            } else {
-                theirs.push(throughput(&tokens, async |token| by_hand.revoke(&token).await).await);
-            }
+            measured[subject].push(match subject {
+                0 => throughput(&tokens, async |token| store.revoke(&token).await.map(drop)).await,
+                1 => throughput(&tokens, async |token| by_hand.revoke(&token).await).await,
+                _ => throughput(&tokens, async |token| without_sweeping.revoke(&token).await).await,
+            });
         }
     }
-    let (ours, theirs) = (median(ours), median(theirs));
-    row(
-        "revocations a second, 64 at once",
-        &format!("{ours:.0}"),
-        &format!("{theirs:.0}"),
-        ours / theirs,
-    );
+    let [ours, same, least] = measured.map(median);
+    for (what, theirs) in [
+        ("revocations a second, 64 at once", same),
+        ("beside one that sweeps up nothing", least),
+    ] {
+        row(
+            what,
+            &format!("{ours:.0}"),
+            &format!("{theirs:.0}"),
+            ours / theirs,
+        );
+    }
 }
