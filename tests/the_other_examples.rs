@@ -2,7 +2,14 @@
 
 use std::process::Stdio;
 
+use http::uri::PathAndQuery;
 use tokio::process::Command;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_prost::ProstCodec;
 
 use crate::support::find_program;
 use crate::support::process::ExampleServer;
@@ -52,4 +59,54 @@ async fn hyper_without_a_framework_logs_out() {
 #[tokio::test]
 async fn a_table_of_ones_own_logs_out() {
     logs_in_and_out("own_store", include_str!("../examples/own_store.rs")).await;
+}
+
+/// What the client does that is generated from the `.proto` at the example's head.
+async fn call<M>(
+    channel: &Channel,
+    path: &'static str,
+    request: Request<()>,
+) -> Result<Response<M>, Status>
+where
+    M: Send + Sync + 'static,
+    ProstCodec<(), M>: tonic::codec::Codec<Encode = (), Decode = M>,
+{
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let codec = ProstCodec::<(), M>::default();
+    client
+        .unary(request, PathAndQuery::from_static(path), codec)
+        .await
+}
+
+#[tokio::test]
+async fn tonic_with_its_health_service_logs_out() {
+    fn with_token<T>(token: &str, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+    let server = ExampleServer::start_example("tonic", &[]).await;
+    let endpoint = Endpoint::new(server.url.clone()).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
+    let everything = HealthCheckRequest::default;
+
+    let refused = health.check(everything()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+
+    let login = call::<String>(&channel, "/auth.v1.Auth/Login", Request::new(()));
+    let token = login.await.unwrap().into_inner();
+    let watch = health.watch(with_token(&token, everything()));
+    let mut stream = watch.await.unwrap().into_inner();
+    let message = stream.message().await.unwrap().unwrap();
+    assert_eq!(message.status, ServingStatus::Serving as i32);
+
+    let logout = with_token(&token, ());
+    call::<()>(&channel, "/auth.v1.Auth/Logout", logout)
+        .await
+        .unwrap();
+    let check = health.check(with_token(&token, everything()));
+    assert_eq!(check.await.unwrap_err().code(), Code::Unauthenticated);
 }

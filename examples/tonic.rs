@@ -1,0 +1,105 @@
+//! A gRPC logout on tonic, in front of the standard health service, which here asks for a login.
+//!
+//! ```sh
+//! cargo run --example tonic --features memory
+//! ```
+//!
+//! A client that is generated from
+//!
+//! ```proto
+//! package auth.v1;
+//! service Auth {
+//!   rpc Login(google.protobuf.Empty) returns (google.protobuf.StringValue);
+//!   rpc Logout(google.protobuf.Empty) returns (google.protobuf.Empty);
+//! }
+//! ```
+//!
+//! logs in and out by
+//!
+//! ```ignore
+//! let mut auth = AuthClient::connect("http://127.0.0.1:3000").await?;
+//! let token = auth.login(()).await?.into_inner();
+//! let mut logout = tonic::Request::new(());
+//! logout.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+//! auth.logout(logout).await?;    // from now on the token is UNAUTHENTICATED
+//! ```
+//!
+//! `BIND` sets the address (port 0 takes a free one).
+
+use std::env;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::header::AUTHORIZATION;
+use tokio::net::TcpListener;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic_prost::ProstCodec;
+use tower::service_fn;
+use tower_logout::{BoxError, LogoutLayer, MemoryStore, SessionStore, Token};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let store = MemoryStore::new();
+    let logout = LogoutLayer::builder(store.clone())
+        .path("/auth.v1.Auth/Logout")
+        .grpc()
+        .bearer()
+        .build()?;
+    let (_, health) = tonic_health::server::health_reporter();
+    let app = Routes::new(health)
+        .into_axum_router()
+        .layer(from_fn_with_state(store.clone(), authenticate))
+        .route("/auth.v1.Auth/Login", post(log_in).with_state(store))
+        .layer(logout);
+
+    let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(&bind).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+/// What the code does that tonic-build generates.
+async fn log_in(State(store): State<MemoryStore>, request: Request) -> Response {
+    let method = service_fn(move |_: tonic::Request<()>| {
+        let store = store.clone();
+        async move {
+            // Ask for a password here.
+            let token = Token::generate().map_err(internal)?;
+            store.open("alice", &token).await.map_err(internal)?;
+            Ok(tonic::Response::new(token.expose().to_owned()))
+        }
+    });
+    let mut server = tonic::server::Grpc::new(ProstCodec::<String, ()>::default());
+    server
+        .unary(method, request)
+        .await
+        .map(axum::body::Body::new)
+}
+
+async fn authenticate(State(store): State<MemoryStore>, request: Request, next: Next) -> Response {
+    let header = request.headers().get(AUTHORIZATION);
+    let token = header.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let session = match token {
+        Some(token) => store.find(&Token::new(token)).await,
+        None => Ok(None),
+    };
+    match session {
+        Ok(Some(_)) => next.run(request).await,
+        Ok(None) => refuse(&Status::unauthenticated("not logged in")),
+        Err(error) => refuse(&internal(error)),
+    }
+}
+
+fn refuse(status: &Status) -> Response {
+    let response: http::Response<axum::body::Body> = status.clone().into_http();
+    response.into_response()
+}
+
+fn internal(error: impl Into<BoxError>) -> Status {
+    eprintln!("{}", error.into());
+    Status::internal("internal error")
+}
