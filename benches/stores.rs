@@ -306,8 +306,13 @@ async fn redis() {
     let url = server.url("");
     let store = RedisStore::connect(&url).await.unwrap();
     let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Lest the disk hides what differs.
+    let mut lazily = redis::cmd("CONFIG");
+    lazily.arg("SET").arg("appendfsync").arg("everysec");
+    let () = lazily.query_async(&mut connection).await.unwrap();
     let by_hand = ByHand {
-        connection: client.get_multiplexed_async_connection().await.unwrap(),
+        connection,
         script: Arc::new(redis::Script::new(include_str!(
             "../src/store/redis/revoke.lua"
         ))),

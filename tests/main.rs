@@ -27,6 +27,7 @@ mod request_forgery;
 mod revocations_use_an_index;
 mod sealed_cookies;
 mod session_stores;
+mod sessions_in_redis;
 mod the_example_server;
 mod the_gateway;
 mod the_other_examples;

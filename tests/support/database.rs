@@ -109,7 +109,8 @@ impl Server {
                 command = Command::new(&self.program);
                 command
                     .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
-                    .args(["--appendonly", "yes", "--dir"])
+                    // With `everysec` the end of the process may lose what was acknowledged.
+                    .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
                     .arg(data);
                 if self.kind == Kind::RedisNode {
                     command.args(["--cluster-enabled", "yes"]);

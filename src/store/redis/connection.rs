@@ -1,9 +1,13 @@
 //! A connection to one server or to a cluster.
 
+use futures::StreamExt;
 use redis::aio::{ConnectionLike, ConnectionManager};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+
+/// How many commands are under way at once in a cluster.
+const AT_ONCE: usize = 64;
 
 /// A connection to one server that reconnects by itself, or to a cluster: made from the redis crate's
 /// own.
@@ -54,6 +58,29 @@ impl RedisConnection {
                 let route = Route::with_key(key, SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
                 connection.route_pipeline(commands, 0, answers, route).await
+            }
+        }
+    }
+
+    /// Sends commands of no consequence, wherever their keys lie.
+    pub(super) async fn send_all(&mut self, commands: Vec<Cmd>) {
+        match &mut self.0 {
+            Connection::Server(connection) => {
+                let mut pipeline = Pipeline::with_capacity(commands.len());
+                for command in commands {
+                    pipeline.add_command(command).ignore();
+                }
+                let _: RedisResult<()> = pipeline.query_async(connection).await;
+            }
+            Connection::Cluster(connection) => {
+                // Each finds its own node.
+                let connection = &*connection;
+                futures::stream::iter(commands)
+                    .for_each_concurrent(AT_ONCE, async |command| {
+                        let mut connection = connection.clone();
+                        let _: RedisResult<Value> = connection.req_packed_command(&command).await;
+                    })
+                    .await;
             }
         }
     }

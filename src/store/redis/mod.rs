@@ -5,6 +5,7 @@
 //! itself, so that a pointer without a session is an unknown token.
 
 mod connection;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,6 +26,7 @@ use super::{
 use crate::Token;
 
 pub use self::connection::RedisConnection;
+use self::sweep::{Litter, Sweeper};
 
 /// How long a command may take before it counts as lost.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,8 +45,10 @@ const AT_ONCE: usize = 64;
 ///
 /// # What an acknowledged revocation is worth
 ///
-/// The server has ended the session in its memory. With `appendonly yes` it survives the end of the
-/// process, and with `appendfsync always` that of the machine. Replication is asynchronous: if the
+/// The server has ended the session in its memory. With `appendonly yes` and `appendfsync always` it
+/// survives the end of the process and of the machine; with `everysec`, the server's default, either
+/// may lose the last two seconds. Set `maxmemory-policy noeviction`: a server that evicts keys may drop
+/// the key by which a token finds its session, and leave the session. Replication is asynchronous: if the
 /// primary dies before a replica has the revocation, and that replica is promoted, the session lives
 /// again. [`with_replicas`](Self::with_replicas) waits for replicas to have it, and fails otherwise;
 /// it narrows the window without closing it, since a promotion may choose another replica.
@@ -71,6 +75,7 @@ pub struct RedisStore {
     lifetime: Duration,
     replicas: Option<Replicas>,
     scripts: Arc<Scripts>,
+    sweeper: Sweeper,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +149,7 @@ impl RedisStore {
             lifetime: DEFAULT_LIFETIME,
             replicas: None,
             scripts: Arc::default(),
+            sweeper: Sweeper::default(),
         }
     }
 
@@ -302,20 +308,17 @@ impl RedisStore {
         Ok(ended)
     }
 
-    /// Takes away what points to a session that has ended: of no use, and gone by itself in time.
+    /// Takes away what `end` says still names the session.
     fn sweep(&self, id: &str, ended: Vec<String>) {
         let mut ended = ended.into_iter();
         let Some(subject) = ended.next() else {
             return;
         };
-        let pointers: Vec<_> = ended.map(|digest| self.pointer(&digest)).collect();
-        let (list, id) = (self.subject_key(&subject), id.to_owned());
-        let mut connection = self.connection.clone();
-        tokio::spawn(async move {
-            let _: Result<(), _> = connection.zrem(list, id).await;
-            // In a cluster the command is split over its nodes.
-            let _: Result<(), _> = connection.unlink(pointers).await;
-        });
+        let litter = Litter {
+            pointers: ended.map(|digest| self.pointer(&digest)).collect(),
+            listed: vec![(self.subject_key(&subject), id.to_owned())],
+        };
+        self.sweeper.sweep(self.connection.clone(), litter);
     }
 }
 
@@ -437,11 +440,11 @@ impl SessionStore for RedisStore {
             Some("rotated") => {
                 let subject = answer.next().unwrap_or_default();
                 if let Some(forgotten) = answer.next() {
-                    let pointer = self.pointer(&forgotten);
-                    let mut connection = self.connection.clone();
-                    tokio::spawn(async move {
-                        let _: Result<(), _> = connection.unlink(pointer).await;
-                    });
+                    let litter = Litter {
+                        pointers: vec![self.pointer(&forgotten)],
+                        listed: Vec::new(),
+                    };
+                    self.sweeper.sweep(self.connection.clone(), litter);
                 }
                 let session = Session::new(SessionId::new(id), subject, time(expires_at));
                 Ok(Rotation::Rotated(session))

@@ -1,0 +1,162 @@
+//! What Redis keeps, and what it loses, beyond what each store promises.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use redis::aio::MultiplexedConnection;
+use tower_logout::{
+    RedisStore, Revocation, Rotation, SessionStore, SubjectStore, Token, TokenStore,
+};
+
+use crate::support::database::{Kind, Server, redis_cluster};
+use crate::support::*;
+
+async fn connection(server: &Server) -> MultiplexedConnection {
+    let client = redis::Client::open(server.url("")).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// What ends in each way that there is, many at once.
+async fn live_and_end(store: &RedisStore) {
+    join_all((0..200).map(async |number| {
+        let subject = format!("subject {}", number % 20);
+        let first = open(store, &subject).await;
+        let second = Token::generate().unwrap();
+        let rotated = store.rotate(&first, &second).await.unwrap();
+        assert!(matches!(rotated, Rotation::Rotated(_)), "{rotated:?}");
+        match number % 4 {
+            // By an older token of the session.
+            0 => assert_ne!(store.revoke(&first).await.unwrap(), Revocation::NotFound),
+            1 => assert_ne!(store.revoke(&second).await.unwrap(), Revocation::NotFound),
+            2 => {
+                let reused = store
+                    .rotate(&first, &Token::generate().unwrap())
+                    .await
+                    .unwrap();
+                assert!(matches!(reused, Rotation::Reused(_)), "{reused:?}");
+            }
+            _ => {}
+        }
+    }))
+    .await;
+    for number in 0..20 {
+        let subject = format!("subject {number}");
+        store.revoke_subject(&subject, None).await.unwrap();
+    }
+}
+
+async fn keeps_nothing(store: RedisStore, nodes: &[Server]) {
+    live_and_end(&store).await;
+    let mut left = Vec::new();
+    // It sweeps behind its answers.
+    for _ in 0..100 {
+        left.clear();
+        for node in nodes {
+            let keys = redis::cmd("KEYS").arg("*").to_owned();
+            let keys: Vec<String> = keys.query_async(&mut connection(node).await).await.unwrap();
+            left.extend(keys);
+        }
+        if left.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} keys are left, such as {}", left.len(), left[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sessions_that_ended_a_server_keeps_nothing() {
+    let Some(server) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let store = RedisStore::connect(&server.url("")).await.unwrap();
+    keeps_nothing(store, &[server]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sessions_that_ended_a_cluster_keeps_nothing() {
+    let Some(nodes) = redis_cluster().await else {
+        return;
+    };
+    let store = RedisStore::connect_cluster([nodes[0].url("")]).await;
+    keeps_nothing(store.unwrap(), &nodes).await;
+}
+
+async fn replicate(replica: &Server, primary: &Server) {
+    let mut connection = connection(replica).await;
+    let mut command = redis::cmd("REPLICAOF");
+    command.arg("127.0.0.1").arg(primary.port);
+    let () = command.query_async(&mut connection).await.unwrap();
+    for _ in 0..200 {
+        let info = redis::cmd("INFO").arg("replication").to_owned();
+        let info: String = info.query_async(&mut connection).await.unwrap();
+        if info.contains("master_link_status:up") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it does not replicate");
+}
+
+async fn promote(replica: &Server) {
+    let mut command = redis::cmd("REPLICAOF");
+    command.arg("NO").arg("ONE");
+    let mut connection = connection(replica).await;
+    let () = command.query_async(&mut connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_a_replica_has_outlives_its_primary() {
+    let Some(mut primary) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let replica = Server::start(Kind::Redis).await.unwrap();
+    replicate(&replica, &primary).await;
+    let store = RedisStore::connect(&primary.url("")).await.unwrap();
+    let waiting = store.clone().with_replicas(1, Duration::from_secs(2));
+    let mut tokens = Vec::new();
+    for _ in 0..100 {
+        tokens.push(open(&waiting, "alice").await);
+    }
+    let (ended, live) = tokens.split_at(50);
+    for token in ended {
+        assert_ne!(waiting.revoke(token).await.unwrap(), Revocation::NotFound);
+    }
+    primary.kill();
+    promote(&replica).await;
+
+    let promoted = RedisStore::connect(&replica.url("")).await.unwrap();
+    for token in ended {
+        assert!(!is_live(&promoted, token).await, "acknowledged and lost");
+    }
+    // It had those that live, or else the above would be true of an empty server.
+    for token in &live[..40] {
+        assert!(is_live(&promoted, token).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
+    let Some(primary) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let mut replica = Server::start(Kind::Redis).await.unwrap();
+    replicate(&replica, &primary).await;
+    let store = RedisStore::connect(&primary.url("")).await.unwrap();
+    let store = store.with_replicas(1, Duration::from_millis(200));
+    let (token, other) = (open(&store, "alice").await, open(&store, "bob").await);
+
+    replica.kill();
+    let error = store.revoke(&token).await.unwrap_err();
+    assert!(error.to_string().contains("0 of 1 replicas"), "{error}");
+    assert!(!is_live(&store, &token).await);
+    let again = store.revoke(&token).await.unwrap_err();
+    assert!(again.to_string().contains("0 of 1 replicas"), "{again}");
+    assert!(store.revoke_subject("bob", None).await.is_err());
+    assert!(!is_live(&store, &other).await);
+
+    replica.resume().await;
+    replicate(&replica, &primary).await;
+    assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
+    assert_eq!(store.revoke(&other).await.unwrap(), Revocation::NotFound);
+}
