@@ -35,7 +35,8 @@ pub trait SessionStore: TokenStore {
     ///
     /// # Errors
     ///
-    /// If `next` is known already, or the store fails. The presented token is then as it was.
+    /// If `next` is known already, or the store fails. The presented token is then as it was, unless it
+    /// was only the store's answer that got lost.
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError>;
 
     /// The session whose live token this is.
