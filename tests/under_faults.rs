@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tower_logout::{
-    LogoutLayer, RedisStore, RetryStore, SessionStore, SqlStore, Token, TokenStore,
+    LogoutLayer, RedisStore, RetryStore, SessionStore, SqlPool, SqlStore, Token, TokenStore,
 };
 
 use crate::support::database::{Kind, Server};
@@ -326,4 +326,44 @@ async fn of_a_server_killed_among_a_thousand_logouts_every_acknowledged_one_is_i
         acknowledged.len()
     );
     assert!(live > 0);
+}
+
+/// Through a pool of one connection, which the next call has to take as it is.
+async fn a_call_that_is_given_up_leaves_nothing_open(kind: Kind) {
+    let Some(rig) = Rig::start(kind).await else {
+        return;
+    };
+    let direct = rig.past_proxy().await;
+    let url = rig.server.url_at(rig.proxy.port, &rig.database);
+    let pool: SqlPool = if kind == Kind::Postgres {
+        let one = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+        one.connect(&url).await.unwrap().into()
+    } else {
+        let one = sqlx::mysql::MySqlPoolOptions::new().max_connections(1);
+        one.connect(&url).await.unwrap().into()
+    };
+    let store = SqlStore::new(pool).await.unwrap();
+    let token = open(&*direct, "alice").await;
+
+    rig.proxy.set(Weather::Delayed(Duration::from_millis(300)));
+    let next = Token::generate().unwrap();
+    // The pool tries its connection first: it is the `BEGIN` that is given up.
+    let given_up = tokio::time::timeout(Duration::from_millis(450), store.rotate(&token, &next));
+    assert!(given_up.await.is_err());
+    rig.proxy.set(Weather::Fair);
+
+    // A transaction that was left open would go on seeing what was when it looked first.
+    assert!(is_live(&store, &token).await);
+    direct.revoke(&token).await.unwrap();
+    assert!(!is_live(&store, &token).await, "{kind:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_is_given_up_on_postgres_leaves_nothing_open() {
+    a_call_that_is_given_up_leaves_nothing_open(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_is_given_up_on_mariadb_leaves_nothing_open() {
+    a_call_that_is_given_up_leaves_nothing_open(Kind::MariaDb).await;
 }
