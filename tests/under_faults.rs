@@ -8,36 +8,56 @@ use tower_logout::{
     LogoutLayer, RedisStore, RetryStore, SessionStore, SqlPool, SqlStore, Token, TokenStore,
 };
 
-use crate::support::database::{Kind, Server};
+use crate::support::database::{Kind, Server, redis_cluster_behind_proxies};
 use crate::support::process::ExampleServer;
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::*;
 
 const LOGOUTS: usize = 1000;
 
-/// A store through a proxy, and the same one past it.
+/// A store through proxies, and the same one past them.
 struct Rig {
-    server: Server,
+    kind: Kind,
+    servers: Vec<Server>,
     database: String,
-    proxy: Proxy,
+    /// One for each server.
+    proxies: Vec<Proxy>,
 }
 
 impl Rig {
     async fn start(kind: Kind) -> Option<Self> {
+        if kind == Kind::RedisNode {
+            let (servers, proxies) = redis_cluster_behind_proxies().await?;
+            return Some(Self {
+                kind,
+                servers: servers.into(),
+                database: String::new(),
+                proxies,
+            });
+        }
         let server = Server::start(kind).await?;
-        let database = server.new_database().await;
-        let proxy = Proxy::start(server.port).await;
         Some(Self {
-            server,
-            database,
-            proxy,
+            kind,
+            database: server.new_database().await,
+            proxies: vec![Proxy::start(server.port).await],
+            servers: vec![server],
         })
     }
 
+    fn set(&self, weather: Weather) {
+        for proxy in &self.proxies {
+            proxy.set(weather);
+        }
+    }
+
+    fn url(&self, port: u16) -> String {
+        self.servers[0].url_at(port, &self.database)
+    }
+
     async fn store(&self, port: u16) -> Arc<dyn SessionStore> {
-        let url = self.server.url_at(port, &self.database);
+        let url = self.url(port);
         let timeout = Duration::from_millis(500);
-        match self.server.kind {
+        match self.kind {
             Kind::Postgres => {
                 let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
                 let pool = pool.connect(&url).await.unwrap();
@@ -48,16 +68,18 @@ impl Rig {
                 let pool = pool.connect(&url).await.unwrap();
                 Arc::new(SqlStore::new(pool).await.unwrap())
             }
-            Kind::Redis | Kind::RedisNode => Arc::new(RedisStore::connect(&url).await.unwrap()),
+            Kind::Redis => Arc::new(RedisStore::connect(&url).await.unwrap()),
+            Kind::RedisNode => Arc::new(RedisStore::connect_cluster([url]).await.unwrap()),
         }
     }
 
     async fn through_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(self.proxy.port).await
+        self.store(self.proxies[0].port).await
     }
 
+    /// In fair weather only: the nodes of a cluster send their clients to the proxies.
     async fn past_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(self.server.port).await
+        self.store(self.servers[0].port).await
     }
 }
 
@@ -101,20 +123,25 @@ async fn one_fault_at_a_time(kind: Kind) {
     ] {
         let direct = rig.past_proxy().await;
         let token = open(&*direct, "alice").await;
-        rig.proxy.set(weather);
+        rig.set(weather);
         assert!(!acknowledged(&layer, &token).await, "{kind:?} {weather:?}");
-        rig.proxy.set(Weather::Fair);
+        rig.set(Weather::Fair);
         recovers(&layer, &token).await;
+        let direct = rig.past_proxy().await;
         assert!(!is_live(&*direct, &token).await, "{kind:?} {weather:?}");
     }
 
     let token = open(&*rig.past_proxy().await, "alice").await;
-    rig.server.kill();
+    for server in &mut rig.servers {
+        server.kill();
+    }
     assert!(
         !acknowledged(&layer, &token).await,
         "{kind:?} without a server"
     );
-    rig.server.resume().await;
+    for server in &mut rig.servers {
+        server.resume().await;
+    }
     recovers(&layer, &token).await;
     assert!(!is_live(&*rig.past_proxy().await, &token).await);
 }
@@ -151,7 +178,8 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
     let faults = async {
         let mut kills = 0;
         loop {
-            rig.proxy.set(match below(8) {
+            let one = usize::try_from(below(8)).unwrap() % rig.servers.len();
+            rig.proxies[one].set(match below(8) {
                 0 => Weather::Cut,
                 1 => Weather::AnswersLost,
                 2 => Weather::Delayed(Duration::from_millis(below(1500))),
@@ -161,8 +189,8 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
             tokio::time::sleep(Duration::from_millis(20 + below(100))).await;
             if kills < 3 && below(20) == 0 {
                 kills += 1;
-                rig.server.kill();
-                rig.server.resume().await;
+                rig.servers[one].kill();
+                rig.servers[one].resume().await;
             }
         }
     };
@@ -170,7 +198,7 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
         answers = logouts => answers,
         () = faults => unreachable!("it has no end"),
     };
-    rig.proxy.set(Weather::Fair);
+    rig.set(Weather::Fair);
     recovers(&layer, &last).await;
     layer.drain().await;
 
@@ -215,6 +243,7 @@ on_each_server! {
     postgres: Postgres,
     mariadb: MariaDb,
     redis: Redis,
+    redis_cluster: RedisNode,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,7 +363,7 @@ async fn a_call_that_is_given_up_leaves_nothing_open(kind: Kind) {
         return;
     };
     let direct = rig.past_proxy().await;
-    let url = rig.server.url_at(rig.proxy.port, &rig.database);
+    let url = rig.url(rig.proxies[0].port);
     let pool: SqlPool = if kind == Kind::Postgres {
         let one = sqlx::postgres::PgPoolOptions::new().max_connections(1);
         one.connect(&url).await.unwrap().into()
@@ -345,12 +374,12 @@ async fn a_call_that_is_given_up_leaves_nothing_open(kind: Kind) {
     let store = SqlStore::new(pool).await.unwrap();
     let token = open(&*direct, "alice").await;
 
-    rig.proxy.set(Weather::Delayed(Duration::from_millis(300)));
+    rig.set(Weather::Delayed(Duration::from_millis(300)));
     let next = Token::generate().unwrap();
     // The pool tries its connection first: it is the `BEGIN` that is given up.
     let given_up = tokio::time::timeout(Duration::from_millis(450), store.rotate(&token, &next));
     assert!(given_up.await.is_err());
-    rig.proxy.set(Weather::Fair);
+    rig.set(Weather::Fair);
 
     // A transaction that was left open would go on seeing what was when it looked first.
     assert!(is_live(&store, &token).await);

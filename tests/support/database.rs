@@ -10,6 +10,7 @@ use sqlx::Connection;
 use tokio::sync::OnceCell;
 
 use super::find_program;
+use super::proxy::Proxy;
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Kind {
 pub struct Server {
     pub kind: Kind,
     pub port: u16,
+    /// The port that a node of a cluster tells its clients.
+    announced: Option<u16>,
     program: std::path::PathBuf,
     folder: tempfile::TempDir,
     running: Option<Child>,
@@ -33,6 +36,14 @@ pub struct Server {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// Nodes talk to each other 10,000 above the port for their clients.
+fn free_port_of_node() -> u16 {
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    std::iter::repeat_with(free_port)
+        .find(|port| port.checked_add(10_000).is_some_and(is_free))
+        .unwrap()
 }
 
 impl Server {
@@ -45,7 +56,12 @@ impl Server {
         })?;
         let mut server = Self {
             kind,
-            port: free_port(),
+            port: if kind == Kind::RedisNode {
+                free_port_of_node()
+            } else {
+                free_port()
+            },
+            announced: None,
             program,
             folder: tempfile::tempdir().unwrap(),
             running: None,
@@ -113,7 +129,9 @@ impl Server {
                     .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
                     .arg(data);
                 if self.kind == Kind::RedisNode {
+                    let announced = self.announced.unwrap_or(self.port).to_string();
                     command.args(["--cluster-enabled", "yes"]);
+                    command.args(["--cluster-announce-port", &announced]);
                 }
             }
         }
@@ -237,11 +255,35 @@ pub async fn shared(kind: Kind) -> Option<(&'static Server, String)> {
 
 /// A cluster of three primaries.
 pub async fn redis_cluster() -> Option<[Server; 3]> {
-    let nodes = [
+    let nodes = redis_nodes().await?;
+    join_cluster(&nodes).await;
+    Some(nodes)
+}
+
+/// The same, behind proxies that stand where its clients look for it.
+pub async fn redis_cluster_behind_proxies() -> Option<([Server; 3], Vec<Proxy>)> {
+    let mut nodes = redis_nodes().await?;
+    let mut proxies = Vec::new();
+    for node in &mut nodes {
+        let proxy = Proxy::start(node.port).await;
+        node.announced = Some(proxy.port);
+        node.kill();
+        node.resume().await;
+        proxies.push(proxy);
+    }
+    join_cluster(&nodes).await;
+    Some((nodes, proxies))
+}
+
+async fn redis_nodes() -> Option<[Server; 3]> {
+    Some([
         Server::start(Kind::RedisNode).await?,
         Server::start(Kind::RedisNode).await?,
         Server::start(Kind::RedisNode).await?,
-    ];
+    ])
+}
+
+async fn join_cluster(nodes: &[Server; 3]) {
     let addresses = nodes
         .each_ref()
         .map(|node| format!("127.0.0.1:{}", node.port));
@@ -251,7 +293,7 @@ pub async fn redis_cluster() -> Option<[Server; 3]> {
         .args(&addresses)
         .arg("--cluster-yes"));
     // The nodes have to agree, each of them.
-    for node in &nodes {
+    for node in nodes {
         for _ in 0..200 {
             let info = Command::new(&cli)
                 .args(["-p", &node.port.to_string(), "cluster", "info"])
@@ -263,7 +305,6 @@ pub async fn redis_cluster() -> Option<[Server; 3]> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    Some(nodes)
 }
 
 /// Kills its child when its input ends: by us, or because we are no more.

@@ -6,6 +6,8 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
+use super::cluster::Cluster;
+
 /// How many commands are under way at once in a cluster.
 const AT_ONCE: usize = 64;
 
@@ -17,7 +19,7 @@ pub struct RedisConnection(Connection);
 #[derive(Clone)]
 enum Connection {
     Server(ConnectionManager),
-    Cluster(ClusterConnection),
+    Cluster(Cluster),
 }
 
 impl std::fmt::Debug for RedisConnection {
@@ -38,7 +40,13 @@ impl From<ConnectionManager> for RedisConnection {
 
 impl From<ClusterConnection> for RedisConnection {
     fn from(connection: ClusterConnection) -> Self {
-        Self(Connection::Cluster(connection))
+        Self(Connection::Cluster(Cluster::of(connection)))
+    }
+}
+
+impl From<Cluster> for RedisConnection {
+    fn from(cluster: Cluster) -> Self {
+        Self(Connection::Cluster(cluster))
     }
 }
 
@@ -54,10 +62,11 @@ impl RedisConnection {
             Connection::Server(connection) => {
                 connection.req_packed_commands(&commands, 0, answers).await
             }
-            Connection::Cluster(connection) => {
+            Connection::Cluster(cluster) => {
                 let route = Route::with_key(key, SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
-                connection.route_pipeline(commands, 0, answers, route).await
+                let mut connection = cluster.current();
+                cluster.check(connection.route_pipeline(commands, 0, answers, route).await)
             }
         }
     }
@@ -72,13 +81,13 @@ impl RedisConnection {
                 }
                 let _: RedisResult<()> = pipeline.query_async(connection).await;
             }
-            Connection::Cluster(connection) => {
+            Connection::Cluster(cluster) => {
                 // Each finds its own node.
-                let connection = &*connection;
+                let cluster = &*cluster;
                 futures::stream::iter(commands)
                     .for_each_concurrent(AT_ONCE, async |command| {
-                        let mut connection = connection.clone();
-                        let _: RedisResult<Value> = connection.req_packed_command(&command).await;
+                        let answer = cluster.current().req_packed_command(&command).await;
+                        let _: RedisResult<Value> = cluster.check(answer);
                     })
                     .await;
             }
@@ -90,7 +99,10 @@ impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
             Connection::Server(connection) => connection.req_packed_command(cmd),
-            Connection::Cluster(connection) => connection.req_packed_command(cmd),
+            Connection::Cluster(cluster) => Box::pin(async move {
+                let answer = cluster.current().req_packed_command(cmd).await;
+                cluster.check(answer)
+            }),
         }
     }
 
@@ -104,16 +116,21 @@ impl ConnectionLike for RedisConnection {
             Connection::Server(connection) => {
                 connection.req_packed_commands(pipeline, offset, count)
             }
-            Connection::Cluster(connection) => {
-                connection.req_packed_commands(pipeline, offset, count)
-            }
+            Connection::Cluster(cluster) => Box::pin(async move {
+                let mut connection = cluster.current();
+                cluster.check(
+                    connection
+                        .req_packed_commands(pipeline, offset, count)
+                        .await,
+                )
+            }),
         }
     }
 
     fn get_db(&self) -> i64 {
         match &self.0 {
             Connection::Server(connection) => connection.get_db(),
-            Connection::Cluster(connection) => connection.get_db(),
+            Connection::Cluster(cluster) => cluster.current().get_db(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! its own, which may lie on another node: it is written before the session and says nothing by
 //! itself, so that a pointer without a session is an unknown token.
 
+mod cluster;
 mod connection;
 mod sweep;
 
@@ -25,6 +26,7 @@ use super::{
 };
 use crate::Token;
 
+use self::cluster::Cluster;
 pub use self::connection::RedisConnection;
 use self::sweep::{Litter, Sweeper};
 
@@ -56,8 +58,9 @@ const AT_ONCE: usize = 64;
 /// # In a cluster
 ///
 /// All that makes a session lies in one slot, by the hash tag of its id. The pointers of its tokens
-/// and the list of a subject's sessions lie where they may. A connection of the application's own must
-/// not read from replicas: one that lags knows nothing of a login that was just made.
+/// and the list of a subject's sessions lie where they may. A connection that has stopped answering is
+/// made anew, unless it is the application's own. One of the application's own must not read from
+/// replicas either: one that lags knows nothing of a login that was just made.
 ///
 /// ```no_run
 /// use tower_logout::{LogoutLayer, RedisStore};
@@ -136,9 +139,7 @@ impl RedisStore {
             .response_timeout(RESPONSE_TIMEOUT)
             .build()
             .map_err(failed)?;
-        Ok(Self::new(
-            client.get_async_connection().await.map_err(failed)?,
-        ))
+        Ok(Self::new(Cluster::connect(client).await.map_err(failed)?))
     }
 
     /// Uses a connection of the application.
