@@ -89,7 +89,17 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Passed { body } => body.size_hint(),
-            Inner::Answer { body, .. } => body.size_hint(),
+            Inner::Answer {
+                body,
+                trailers: None,
+            } => body.size_hint(),
+            // Of an exact size servers make a `Content-Length`, which would hold for the trailers too
+            // where gRPC-Web makes them a part of the body.
+            Inner::Answer { body, .. } => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(body.size_hint().lower());
+                hint
+            }
         }
     }
 }

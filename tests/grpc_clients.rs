@@ -9,6 +9,8 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
@@ -189,6 +191,24 @@ async fn on_the_wire_it_is_a_200_with_an_empty_message_and_the_status_in_the_tra
         assert!(body.frame().await.is_none());
         assert!(http_body::Body::is_end_stream(&body));
     }
+}
+
+#[tokio::test]
+async fn over_a_socket_no_length_is_announced_and_the_trailers_arrive() {
+    let (store, token) = store_with_session().await;
+    let address = server(&layer(store)).await;
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<TestBody>();
+    let mut request = grpc("application/grpc", &token);
+    *request.uri_mut() = format!("http://{address}{PATH}").parse().unwrap();
+    let response = client.request(request).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    // It would be that of the whole answer to whoever turns the trailers into a part of the body.
+    assert!(!response.headers().contains_key("content-length"));
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), &b"\0\0\0\0\0"[..]);
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The contract over real connections: HTTP/1, HTTP/2, and a proxy's bodies.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, TRAILER};
+use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -10,7 +13,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::{Layer, service_fn};
-use tower_logout::{LogoutLayer, MemoryStore};
+use tower_logout::reply::{Reply, ReplyBody};
+use tower_logout::{LogoutLayer, MemoryStore, Outcome};
 
 use crate::support::server::serve;
 use crate::support::*;
@@ -94,6 +98,48 @@ async fn over_http1_a_large_body_is_answered_and_the_connection_closed() {
 }
 
 #[tokio::test]
+async fn over_http1_trailers_come_to_the_client_that_asks_for_them() {
+    struct WithChecksum;
+    impl Reply for WithChecksum {
+        fn reply(&self, _: &Outcome, _: &Parts) -> Response<ReplyBody> {
+            let trailers = [("x-checksum".parse().unwrap(), "7".parse().unwrap())];
+            let body = ReplyBody::from("bye").with_trailers(trailers.into_iter().collect());
+            let mut response = Response::new(body);
+            response
+                .headers_mut()
+                .insert(TRAILER, "x-checksum".parse().unwrap());
+            response
+        }
+    }
+    let layer = LogoutLayer::builder(MemoryStore::new())
+        .reply_with(WithChecksum)
+        .build()
+        .unwrap();
+    let inner = service_fn(|_: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    let address = serve(layer.layer(inner)).await;
+    for (te, end) in [
+        ("", "0\r\n\r\n"),
+        ("TE: trailers\r\n", "0\r\nx-checksum: 7\r\n\r\n"),
+    ] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             {te}Connection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(!answer.contains("content-length"), "{answer}");
+        assert!(
+            answer.ends_with(&format!("\r\n\r\n3\r\nbye\r\n{end}")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn over_http2_a_cookie_split_over_several_fields_is_found() {
     let (store, token) = store_with_session().await;
     let address = server(store.clone()).await;
@@ -117,7 +163,7 @@ async fn over_http2_a_cookie_split_over_several_fields_is_found() {
 #[tokio::test]
 async fn a_proxys_incoming_bodies_pass_both_ways() {
     let upstream = serve(service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, std::convert::Infallible>(Response::new(request.into_body()))
+        Ok::<_, Infallible>(Response::new(request.into_body()))
     }))
     .await;
     let client = Client::builder(TokioExecutor::new()).build_http::<Incoming>();

@@ -21,7 +21,8 @@ pub struct ReplyBody {
 impl ReplyBody {
     /// With these trailers. None by default.
     ///
-    /// Over HTTP/1 a client sees only those that it has asked for (RFC 9110 §6.5.1).
+    /// Over HTTP/1 a client sees them only if it has asked for trailers (RFC 9110 §6.5.1), and from
+    /// hyper only those that a `Trailer` header of the answer names.
     #[must_use]
     pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
         self.trailers = Some(Box::new(trailers));
