@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{AppendHeaders, Html, IntoResponse, Response};
+use axum::response::{Html, Response};
 use axum::routing::post;
 use chromiumoxide::page::Page;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -229,9 +229,9 @@ impl Victim {
         let cookies = description.build().unwrap();
         let layer = LogoutLayer::builder(store.clone()).cookies(&cookies);
         let (answered, answers) = unbounded_channel();
+        let log_in = |Path(token): Path<String>| async move { login(&cookies, &token) };
         let site = Router::new()
             .route("/auth/login/{token}", post(log_in))
-            .with_state(cookies)
             .fallback(|| async { Html("<p>the site") })
             .layer(configure(layer, &friend).build().unwrap())
             .layer(
@@ -322,16 +322,6 @@ struct Attacked {
     set_cookies: usize,
     /// Not to be closed before the browser has taken in the answer.
     page: Page,
-}
-
-async fn log_in(
-    State(cookies): State<AuthCookies>,
-    Path(token): Path<String>,
-) -> impl IntoResponse {
-    AppendHeaders([
-        (SET_COOKIE, cookies.access("a").to_string()),
-        (SET_COOKIE, cookies.refresh(token).to_string()),
-    ])
 }
 
 /// Tells what was answered under the path of the logout.

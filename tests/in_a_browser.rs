@@ -1,9 +1,9 @@
 //! A person logs out on the page, and the browser holds nothing of the login.
 
 use axum::Router;
-use axum::response::{AppendHeaders, Html};
+use axum::response::Html;
 use axum::routing::get;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::header::CONTENT_TYPE;
 use tower_http::cors::CorsLayer;
 use tower_logout::{AuthCookies, LogoutLayer};
 
@@ -58,14 +58,7 @@ async fn a_page_of_another_origin_logs_out_with_the_contracts_axios_call() {
         return;
     };
     let (store, token) = store_with_session().await;
-    let cookies = AuthCookies::default();
-    let login = (
-        AppendHeaders([
-            (SET_COOKIE, cookies.access("a").to_string()),
-            (SET_COOKIE, cookies.refresh(token.expose()).to_string()),
-        ]),
-        "logged in",
-    );
+    let login = login(&AuthCookies::default(), token.expose());
     let app = serve(Router::new().route("/", get(|| async { Html("<p>app") }))).await;
     let origin = format!("http://localhost:{}", app.port());
     let api = Router::new()

@@ -15,6 +15,7 @@ mod every_store_keeps_its_promises;
 mod forced_logout;
 mod grpc_clients;
 mod grpc_streams;
+mod grpc_web;
 mod how_far_a_logout_reaches;
 mod in_a_browser;
 mod logout_contract;

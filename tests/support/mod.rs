@@ -12,14 +12,17 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::response::AppendHeaders;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
-use http::{Request, Response, StatusCode, request};
+use http::{HeaderName, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_logout::{LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore};
+use tower_logout::{
+    AuthCookies, LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore,
+};
 
 pub type TestBody = Full<Bytes>;
 pub type Inner = BoxCloneService<Request<TestBody>, Response<TestBody>, Infallible>;
@@ -46,6 +49,14 @@ pub async fn open(store: &dyn SessionStore, subject: &str) -> Token {
 
 pub async fn is_live(store: &dyn SessionStore, token: &Token) -> bool {
     store.find(token).await.unwrap().is_some()
+}
+
+/// What a login with this token sets.
+pub fn login(cookies: &AuthCookies, token: &str) -> AppendHeaders<[(HeaderName, String); 2]> {
+    AppendHeaders([
+        (SET_COOKIE, cookies.access("a").to_string()),
+        (SET_COOKIE, cookies.refresh(token).to_string()),
+    ])
 }
 
 /// `POST /auth/logout` as the contract has it, without a cookie.
