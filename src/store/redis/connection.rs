@@ -65,8 +65,11 @@ impl RedisConnection {
             Connection::Cluster(cluster) => {
                 let route = Route::with_key(key, SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
-                let mut connection = cluster.current();
-                cluster.check(connection.route_pipeline(commands, 0, answers, route).await)
+                cluster
+                    .ask(async move |mut connection| {
+                        connection.route_pipeline(commands, 0, answers, route).await
+                    })
+                    .await
             }
         }
     }
@@ -86,8 +89,7 @@ impl RedisConnection {
                 let cluster = &*cluster;
                 futures::stream::iter(commands)
                     .for_each_concurrent(AT_ONCE, async |command| {
-                        let answer = cluster.current().req_packed_command(&command).await;
-                        let _: RedisResult<Value> = cluster.check(answer);
+                        let _: RedisResult<Value> = ask_one(cluster, command).await;
                     })
                     .await;
             }
@@ -95,14 +97,17 @@ impl RedisConnection {
     }
 }
 
+async fn ask_one(cluster: &Cluster, command: Cmd) -> RedisResult<Value> {
+    cluster
+        .ask(async move |mut connection| connection.req_packed_command(&command).await)
+        .await
+}
+
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
             Connection::Server(connection) => connection.req_packed_command(cmd),
-            Connection::Cluster(cluster) => Box::pin(async move {
-                let answer = cluster.current().req_packed_command(cmd).await;
-                cluster.check(answer)
-            }),
+            Connection::Cluster(cluster) => Box::pin(ask_one(cluster, cmd.clone())),
         }
     }
 
@@ -116,21 +121,22 @@ impl ConnectionLike for RedisConnection {
             Connection::Server(connection) => {
                 connection.req_packed_commands(pipeline, offset, count)
             }
-            Connection::Cluster(cluster) => Box::pin(async move {
-                let mut connection = cluster.current();
-                cluster.check(
+            Connection::Cluster(cluster) => {
+                let pipeline = pipeline.clone();
+                Box::pin(cluster.ask(async move |mut connection| {
                     connection
-                        .req_packed_commands(pipeline, offset, count)
-                        .await,
-                )
-            }),
+                        .req_packed_commands(&pipeline, offset, count)
+                        .await
+                }))
+            }
         }
     }
 
     fn get_db(&self) -> i64 {
         match &self.0 {
             Connection::Server(connection) => connection.get_db(),
-            Connection::Cluster(cluster) => cluster.current().get_db(),
+            // A cluster has one database.
+            Connection::Cluster(_) => 0,
         }
     }
 }

@@ -43,7 +43,7 @@ const AT_ONCE: usize = 64;
 /// A store in Redis or Valkey, from version 6.2 on, alone or as a cluster.
 ///
 /// Tokens are kept as SHA-256 digests alone, and the server drops what has expired. One connection
-/// serves all calls at once, and comes back by itself. Clones share it.
+/// serves all calls at once, and comes back by itself (for a cluster, see below). Clones share it.
 ///
 /// # What an acknowledged revocation is worth
 ///
@@ -188,7 +188,8 @@ impl RedisStore {
     }
 
     /// How many replicas have to have a revocation before it is acknowledged (`WAIT`), and how long
-    /// that may take before it is an error. None by default.
+    /// that may take before it is an error: less than the connection's own time-out, which is 3 seconds
+    /// with [`connect`](Self::connect). None by default.
     ///
     /// The server answers nothing else on the shared connection while it waits.
     ///

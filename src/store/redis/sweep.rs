@@ -1,6 +1,7 @@
 //! Takes away what still names a session that has ended: of no use, and gone by itself in time.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use redis::Cmd;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -9,6 +10,10 @@ use super::connection::RedisConnection;
 
 /// The most pointers that are taken away with one command.
 const AT_ONCE: usize = 1000;
+/// How much may wait while the server does not answer. The rest is left until it expires.
+const MAX_WAITING: usize = 100_000;
+/// How long to wait for an answer of no consequence.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sweeps behind the answers, and what came up meanwhile in one piece: under load it is little beside
 /// the logouts.
@@ -46,8 +51,10 @@ fn take<T>(from: &mut Vec<T>) -> Vec<T> {
 impl Sweeper {
     pub(super) fn sweep(&self, connection: RedisConnection, litter: Litter) {
         self.with_waiting(|waiting| {
-            waiting.pointers.extend(litter.pointers);
-            waiting.listed.extend(litter.listed);
+            if waiting.listed.len() < MAX_WAITING && waiting.pointers.len() < MAX_WAITING {
+                waiting.pointers.extend(litter.pointers);
+                waiting.listed.extend(litter.listed);
+            }
         });
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
             tokio::spawn(self.clone().work(connection, turn));
@@ -67,7 +74,7 @@ impl Sweeper {
             if !litter.pointers.is_empty() {
                 commands.push(Cmd::unlink(litter.pointers));
             }
-            connection.send_all(commands).await;
+            let _ = tokio::time::timeout(PATIENCE, connection.send_all(commands)).await;
             drop(turn);
             if self.with_waiting(|waiting| waiting.is_empty()) {
                 return;
