@@ -130,7 +130,7 @@ async fn a_revocation_that_a_replica_has_outlives_its_primary() {
         assert!(!is_live(&promoted, token).await, "acknowledged and lost");
     }
     // It had those that live, or else the above would be true of an empty server.
-    for token in &live[..40] {
+    for token in live {
         assert!(is_live(&promoted, token).await);
     }
 }
@@ -157,6 +157,7 @@ async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
 
     replica.resume().await;
     replicate(&replica, &primary).await;
+    let store = store.with_replicas(1, Duration::from_secs(2));
     assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
     assert_eq!(store.revoke(&other).await.unwrap(), Revocation::NotFound);
 }

@@ -38,11 +38,17 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Nodes talk to each other 10,000 above the port for their clients.
+/// Nodes talk to each other 10,000 above the port for their clients. Both lie below the ports that the
+/// system hands out.
 fn free_port_of_node() -> u16 {
-    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    std::iter::repeat_with(free_port)
-        .find(|port| port.checked_add(10_000).is_some_and(is_free))
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let start = std::process::id() as usize * 7;
+    std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed))
+        .map(|number| 20_000 + u16::try_from(number % 2_700).unwrap())
+        .find(|port| {
+            let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            is_free(*port) && is_free(port + 10_000)
+        })
         .unwrap()
 }
 
@@ -126,7 +132,8 @@ impl Server {
                 command
                     .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
                     // With `everysec` the end of the process may lose what was acknowledged.
-                    .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
+                    .args(["--appendonly", "yes", "--appendfsync", "always"])
+                    .args(["--repl-diskless-sync-delay", "0", "--dir"])
                     .arg(data);
                 if self.kind == Kind::RedisNode {
                     let announced = self.announced.unwrap_or(self.port).to_string();
@@ -287,24 +294,29 @@ async fn join_cluster(nodes: &[Server; 3]) {
     let addresses = nodes
         .each_ref()
         .map(|node| format!("127.0.0.1:{}", node.port));
-    let cli = nodes[0].program.with_file_name("redis-cli");
+    let cli = find_program(&["redis-cli", "valkey-cli"]).unwrap();
     run(Command::new(&cli)
         .args(["--cluster", "create"])
         .args(&addresses)
         .arg("--cluster-yes"));
     // The nodes have to agree, each of them.
     for node in nodes {
-        for _ in 0..200 {
-            let info = Command::new(&cli)
-                .args(["-p", &node.port.to_string(), "cluster", "info"])
-                .output()
-                .unwrap();
-            if String::from_utf8_lossy(&info.stdout).contains("cluster_state:ok") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        agrees(&cli, node).await;
     }
+}
+
+async fn agrees(cli: &Path, node: &Server) {
+    for _ in 0..600 {
+        let info = Command::new(cli)
+            .args(["-p", &node.port.to_string(), "cluster", "info"])
+            .output()
+            .unwrap();
+        if String::from_utf8_lossy(&info.stdout).contains("cluster_state:ok") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the nodes do not agree");
 }
 
 /// Kills its child when its input ends: by us, or because we are no more.
