@@ -351,7 +351,7 @@ async fn redis() {
     let [ours, same, least] = measured.map(median);
     for (what, theirs) in [
         ("revocations a second, 64 at once", same),
-        ("beside one that sweeps up nothing", least),
+        ("the same beside one that sweeps up nothing", least),
     ] {
         row(
             what,
