@@ -17,6 +17,9 @@ use crate::BoxError;
 use crate::store::Transient;
 
 /// A pool of connections to one of the databases whose feature is switched on: made from sqlx's own.
+///
+/// Transactions of the application's own go through sqlx's `begin`, which ends them with their handle. A
+/// raw `BEGIN` that comes back to the pool open takes with it what a store is told is done.
 #[derive(Clone, Debug)]
 pub struct SqlPool(pub(super) Pool);
 
