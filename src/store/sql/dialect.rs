@@ -74,15 +74,15 @@ impl Dialect {
         match self {
             Self::MySql => {
                 "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? \
-             AND ((? = '' AND table_schema = DATABASE()) OR table_schema = ?) \
-             ORDER BY ordinal_position"
+                 AND ((? = '' AND table_schema = DATABASE()) OR table_schema = ?) \
+                 ORDER BY ordinal_position"
             }
             Self::Postgres => {
                 "SELECT CAST(column_name AS TEXT), \
-             quote_ident(udt_schema) || '.' || quote_ident(udt_name) FROM information_schema.columns \
-             WHERE table_name = ? \
-             AND ((? = '' AND table_schema = ANY(current_schemas(true))) OR table_schema = ?) \
-             ORDER BY ordinal_position"
+                 quote_ident(udt_schema) || '.' || quote_ident(udt_name) FROM information_schema.columns \
+                 WHERE table_name = ? \
+                 AND ((? = '' AND table_schema = ANY(current_schemas(true))) OR table_schema = ?) \
+                 ORDER BY ordinal_position"
             }
             Self::Sqlite => "SELECT name, type FROM pragma_table_info(?) WHERE ? = '' AND ? = ''",
         }
