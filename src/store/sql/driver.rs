@@ -60,15 +60,20 @@ macro_rules! databases {
                 }
             }
 
-            /// In a task of its own: a `BEGIN` that is given up half way leaves MySQL's connection in a
-            /// transaction that nobody ends, and gives it back to the pool.
             pub(super) async fn begin(&self) -> Result<Transaction, BoxError> {
                 match self {
                     $(#[cfg(feature = $feature)]
                     Self::$name(pool) => {
                         let pool = pool.clone();
-                        let begun = tokio::spawn(async move { pool.begin_with($begin).await });
-                        Ok(Transaction::$name(begun.await?.map_err(failed)?))
+                        let begin = async move { pool.begin_with($begin).await };
+                        // One that is given up half way leaves MySQL's connection in a transaction that
+                        // nobody ends, and gives it back to the pool.
+                        let begun = if self.dialect() == Dialect::MySql {
+                            tokio::spawn(begin).await?
+                        } else {
+                            begin.await
+                        };
+                        Ok(Transaction::$name(begun.map_err(failed)?))
                     })*
                 }
             }
@@ -84,6 +89,28 @@ macro_rules! databases {
                     Self::$name(pool) => {
                         let rows = bind!(sql, values).fetch_all(pool).await.map_err(failed)?;
                         Ok(rows.into_iter().map(Row::$name).collect())
+                    })*
+                }
+            }
+
+            /// Runs a statement, and returns how many rows it changed.
+            pub(super) async fn execute(
+                &self,
+                sql: &Arc<str>,
+                values: &[Value<'_>],
+            ) -> Result<u64, BoxError> {
+                if self.dialect() == Dialect::MySql {
+                    // A `BEGIN` commits what one that the application gave up has left open.
+                    let mut transaction = self.begin().await?;
+                    let changed = transaction.execute(sql, values).await?;
+                    transaction.commit().await?;
+                    return Ok(changed);
+                }
+                match self {
+                    $(#[cfg(feature = $feature)]
+                    Self::$name(pool) => {
+                        let done = bind!(sql, values).execute(pool).await.map_err(failed)?;
+                        Ok(done.rows_affected())
                     })*
                 }
             }

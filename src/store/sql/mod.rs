@@ -296,11 +296,10 @@ impl SessionStore for SqlStore {
     async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
         let now = millis(SystemTime::now());
         let values = [Value::Int(now), Value::Int(at_most.into())];
-        let mut transaction = self.pool.begin().await?;
-        let dropped = transaction
+        let dropped = self
+            .pool
             .execute(&self.statements.drop_expired, &values)
             .await?;
-        transaction.commit().await?;
         Ok(u32::try_from(dropped).unwrap_or(at_most))
     }
 }

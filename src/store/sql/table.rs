@@ -300,10 +300,7 @@ impl TokenStore for TableStore {
         let end_token = &self.statements.end_token;
         let Some(session) = &self.statements.session else {
             let values = end_token.values(stored.value());
-            let mut transaction = self.pool.begin().await?;
-            let ended = transaction.execute(&end_token.sql, &values).await?;
-            transaction.commit().await?;
-            return Ok(match ended {
+            return Ok(match self.pool.execute(&end_token.sql, &values).await? {
                 0 => Revocation::NotFound,
                 _ => Revocation::Revoked,
             });
