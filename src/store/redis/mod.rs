@@ -144,13 +144,14 @@ impl RedisStore {
 
     /// Uses a connection of the application.
     pub fn new(connection: impl Into<RedisConnection>) -> Self {
+        let connection = connection.into();
         Self {
-            connection: connection.into(),
+            sweeper: Sweeper::new(connection.clone()),
+            connection,
             prefix: "tower-logout".into(),
             lifetime: DEFAULT_LIFETIME,
             replicas: None,
             scripts: Arc::default(),
-            sweeper: Sweeper::default(),
         }
     }
 
@@ -320,7 +321,7 @@ impl RedisStore {
             pointers: ended.map(|digest| self.pointer(&digest)).collect(),
             listed: vec![(self.subject_key(&subject), id.to_owned())],
         };
-        self.sweeper.sweep(self.connection.clone(), litter);
+        self.sweeper.sweep(litter);
     }
 }
 
@@ -446,7 +447,7 @@ impl SessionStore for RedisStore {
                         pointers: vec![self.pointer(&forgotten)],
                         listed: Vec::new(),
                     };
-                    self.sweeper.sweep(self.connection.clone(), litter);
+                    self.sweeper.sweep(litter);
                 }
                 let session = Session::new(SessionId::new(id), subject, time(expires_at));
                 Ok(Rotation::Rotated(session))

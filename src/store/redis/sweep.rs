@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sweeps behind the answers, and what came up meanwhile in one piece: under load it is little beside
 /// the logouts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Sweeper {
+    connection: RedisConnection,
     waiting: Arc<Mutex<Litter>>,
     turn: Arc<Turn<()>>,
 }
@@ -49,7 +50,15 @@ fn take<T>(from: &mut Vec<T>) -> Vec<T> {
 }
 
 impl Sweeper {
-    pub(super) fn sweep(&self, connection: RedisConnection, litter: Litter) {
+    pub(super) fn new(connection: RedisConnection) -> Self {
+        Self {
+            connection,
+            waiting: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    pub(super) fn sweep(&self, litter: Litter) {
         self.with_waiting(|waiting| {
             if waiting.listed.len() < MAX_WAITING && waiting.pointers.len() < MAX_WAITING {
                 waiting.pointers.extend(litter.pointers);
@@ -57,13 +66,13 @@ impl Sweeper {
             }
         });
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
-            tokio::spawn(self.clone().work(connection, turn));
+            tokio::spawn(self.clone().work(turn));
         }
     }
 
     /// Until nothing waits. Who comes while the turn is taken leaves its litter to who has it, who
     /// looks once more when it has given the turn away.
-    async fn work(self, mut connection: RedisConnection, mut turn: OwnedMutexGuard<()>) {
+    async fn work(mut self, mut turn: OwnedMutexGuard<()>) {
         loop {
             let litter = self.with_waiting(Litter::take);
             let mut commands: Vec<_> = litter
@@ -74,7 +83,7 @@ impl Sweeper {
             if !litter.pointers.is_empty() {
                 commands.push(Cmd::unlink(litter.pointers));
             }
-            let _ = tokio::time::timeout(PATIENCE, connection.send_all(commands)).await;
+            let _ = tokio::time::timeout(PATIENCE, self.connection.send_all(commands)).await;
             drop(turn);
             if self.with_waiting(|waiting| waiting.is_empty()) {
                 return;
