@@ -261,7 +261,7 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
     }
     println!("{kind:?}: of {LOGOUTS} logouts {true_answers} were acknowledged, and none lost");
     assert!(
-        true_answers > LOGOUTS / 10,
+        true_answers > LOGOUTS / 4,
         "{true_answers} were acknowledged"
     );
     assert!(true_answers < LOGOUTS, "no fault was met");
