@@ -148,11 +148,11 @@ async fn flat(small: SqlStore, full: SqlStore) {
         PAIRS / 2,
         async |pair| {
             let subject = format!("user{pair}");
-            full.revoke_subject(&subject, None).await.unwrap()
+            full.revoke_subject(&subject, &[]).await.unwrap()
         },
         async |pair| {
             let subject = format!("user{pair}");
-            small.revoke_subject(&subject, None).await.unwrap()
+            small.revoke_subject(&subject, &[]).await.unwrap()
         },
     )
     .await;

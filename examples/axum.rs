@@ -123,15 +123,13 @@ async fn refresh(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response
     };
     let presented = Token::new(cookie.value());
     let next = Token::generate()?;
-    match app.store.rotate(&presented, &next).await? {
-        Rotation::Rotated(session) => app.logged_in(jar, &session, &next),
-        Rotation::Reused(_) | Rotation::NotFound => {
-            let jar = jar
-                .remove(app.cookies.access(""))
-                .remove(app.cookies.refresh(""));
-            Ok((jar, unauthorized("The session has ended")).into_response())
-        }
+    if let Rotation::Rotated(session) = app.store.rotate(&presented, &next).await? {
+        return app.logged_in(jar, &session, &next);
     }
+    let jar = jar
+        .remove(app.cookies.access(""))
+        .remove(app.cookies.refresh(""));
+    Ok((jar, unauthorized("The session has ended")).into_response())
 }
 
 async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, AppError> {

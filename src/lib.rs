@@ -163,8 +163,8 @@ pub use store::RetryStore;
 #[cfg(feature = "tokio")]
 pub use store::drop_expired_every;
 pub use store::{
-    BoxError, MigrationStore, Revocation, Rotation, Scope, Session, SessionId, SessionStore,
-    Sessions, StoreFn, SubjectStore, TokenStore, Transient, store_fn,
+    BoxError, Incomplete, MigrationStore, Revocation, Rotation, Scope, Session, SessionId,
+    SessionStore, Sessions, StoreFn, SubjectStore, TokenStore, Transient, store_fn,
 };
 #[cfg(feature = "_sql")]
 pub use store::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};

@@ -12,7 +12,7 @@ use crate::observe::Observer;
 use crate::outcome::Failure;
 use crate::route::Action;
 use crate::runtime::{Background, Runtime};
-use crate::store::Sessions;
+use crate::store::{Sessions, ended_before};
 use crate::{Outcome, Revocation, TokenStore};
 
 /// Ends what all presented tokens stand for. One that fails keeps none of the others from ending.
@@ -35,9 +35,17 @@ pub(crate) async fn revoke_all<T: TokenStore>(
                 ended.append(sessions);
             }
             Ok(Err(error)) => {
-                // It is the store's code that puts the error into words.
-                let words = AssertUnwindSafe(move || Failure::store(&*error, &presented.tokens));
-                failure = Some(catch_unwind(words).unwrap_or_else(|_panic| Failure::panic()));
+                // It is the store's code that says what the error is made of, and puts it into words.
+                let read = AssertUnwindSafe(move || {
+                    let failure = Failure::store(&*error, &presented.tokens);
+                    (failure, ended_before(&*error))
+                });
+                let (cause, before) = catch_unwind(read)
+                    .unwrap_or_else(|_panic| (Failure::panic(), Revocation::NotFound));
+                failure = Some(cause);
+                if let Revocation::Sessions(sessions) = before {
+                    ended.append(sessions);
+                }
             }
             Err(_panic) => failure = Some(Failure::panic()),
         }

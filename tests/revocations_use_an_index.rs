@@ -20,7 +20,10 @@ async fn revoke(watched: &SqlStore, unwatched: &SqlStore) {
     let kept = open(unwatched, "alice").await;
     open(unwatched, "alice").await;
     watched.revoke(&one).await.unwrap();
-    watched.revoke_subject("alice", Some(&kept)).await.unwrap();
+    watched
+        .revoke_subject("alice", std::slice::from_ref(&kept))
+        .await
+        .unwrap();
 }
 
 mod postgres {

@@ -57,7 +57,7 @@ async fn race(store: Arc<dyn SessionStore>, chains: usize, rotations: usize, yie
                 let next = Token::generate().unwrap();
                 match store.rotate(&token, &next).await.unwrap() {
                     Rotation::Rotated(_) => made.push(next.clone()),
-                    Rotation::Reused(_) | Rotation::NotFound => break,
+                    _ => break,
                 }
                 token = next;
             }
@@ -272,7 +272,10 @@ async fn during_a_migration_the_sessions_of_the_old_store_live_on_and_end_like_o
 
     // The token is in one of them, the subject's sessions in both.
     let again = open(&old, "alice").await;
-    let ended = store.revoke_subject("alice", Some(&after)).await.unwrap();
+    let ended = store
+        .revoke_subject("alice", std::slice::from_ref(&after))
+        .await
+        .unwrap();
     assert!(matches!(ended, Revocation::Sessions(_)), "{ended:?}");
     assert!(!is_live(&old, &again).await);
     assert!(is_live(&new, &after).await);

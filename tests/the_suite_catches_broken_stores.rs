@@ -66,7 +66,7 @@ impl TokenStore for Faulty {
                 return Ok(Revocation::Sessions(found.id.into()));
             }
             (Fault::EndsTheSubjectsSessions, Some(found)) => {
-                return self.store.revoke_subject(&found.subject, None).await;
+                return self.store.revoke_subject(&found.subject, &[]).await;
             }
             (Fault::EndsThePresentedTokenAlone, None) => return Ok(Revocation::NotFound),
             (Fault::FailsOnUnknown, None) => return Err("no such token".into()),
@@ -84,8 +84,8 @@ impl TokenStore for Faulty {
             (Fault::ReportsEveryCall, _) => Revocation::Revoked,
             (Fault::DoesNotReport, _) => Revocation::NotFound,
             (Fault::NamesTwoSessions, Revocation::Sessions(sessions)) => {
-                let twice = sessions.iter().chain(&sessions).cloned();
-                Revocation::of(twice.collect::<Vec<_>>())
+                let another = [SessionId::new("another")];
+                Revocation::of(sessions.iter().cloned().chain(another))
             }
             (_, revoked) => revoked,
         })
@@ -101,21 +101,14 @@ impl SubjectStore for Faulty {
         }
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
         match self.fault {
-            Fault::KeepsNothing => self.store.revoke_subject(subject, None).await,
+            Fault::KeepsNothing => self.store.revoke_subject(subject, &[]).await,
             Fault::ForgetsTheCase => {
                 self.store.revoke_subject("Alice", keep).await?;
                 self.store.revoke_subject(subject, keep).await
             }
-            Fault::EndsTheFirstSessionAlone => match keep {
-                Some(_) => self.store.revoke_subject(subject, keep).await,
-                None => Ok(Revocation::Revoked),
-            },
+            Fault::EndsTheFirstSessionAlone if keep.is_empty() => Ok(Revocation::Revoked),
             _ => self.store.revoke_subject(subject, keep).await,
         }
     }

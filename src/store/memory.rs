@@ -351,20 +351,20 @@ impl SubjectStore for MemoryStore {
         Ok(family.map(|family| family.subject.to_string()))
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
         let now = SystemTime::now();
         let mut state = self.state();
-        let kept = keep.and_then(|token| state.family_of(token));
-        let kept = kept.map(|family| family.id.clone());
+        let kept: Vec<_> = keep
+            .iter()
+            .filter_map(|token| {
+                let family = state.family_of(token)?;
+                (family.live.0.expose() == token.expose()).then(|| family.id.clone())
+            })
+            .collect();
         let Some((subject, ids)) = state.indexes.subjects.remove_entry(subject) else {
             return Ok(Revocation::NotFound);
         };
-        let (kept, ids): (Vec<_>, Vec<_>) =
-            ids.into_iter().partition(|id| kept.as_ref() == Some(id));
+        let (kept, ids): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| kept.contains(id));
         if !kept.is_empty() {
             state.indexes.subjects.insert(subject, kept);
         }

@@ -1,8 +1,11 @@
 //! Two stores, while sessions move from one to the other.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::future::join;
 
+use super::incomplete::both;
 use super::{
     BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
 };
@@ -37,7 +40,7 @@ impl<Old, New> MigrationStore<Old, New> {
 impl<Old: TokenStore, New: TokenStore> TokenStore for MigrationStore<Old, New> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         let (old, new) = join(self.old.revoke(token), self.new.revoke(token)).await;
-        Ok(old?.and(new?))
+        both(old, new)
     }
 }
 
@@ -50,15 +53,11 @@ impl<Old: SubjectStore, New: SubjectStore> SubjectStore for MigrationStore<Old, 
         }
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
         let old = self.old.revoke_subject(subject, keep);
         let new = self.new.revoke_subject(subject, keep);
         let (old, new) = join(old, new).await;
-        Ok(old?.and(new?))
+        both(old, new)
     }
 }
 
@@ -73,6 +72,11 @@ impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, 
             Rotation::NotFound => self.old.rotate(presented, next).await,
             found => Ok(found),
         }
+    }
+
+    /// That of the new store, in which sessions are opened.
+    fn reuse_leeway(&self) -> Duration {
+        self.new.reuse_leeway()
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {

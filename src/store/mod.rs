@@ -1,5 +1,6 @@
 //! The store of refresh tokens: what a logout asks of it, and what a login and a refresh do.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::Token;
 
+mod incomplete;
 #[cfg(feature = "memory")]
 mod memory;
 mod migration;
@@ -26,6 +28,8 @@ mod sql;
 mod subject;
 mod transient;
 
+pub use incomplete::Incomplete;
+pub(crate) use incomplete::ended_before;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use migration::MigrationStore;
@@ -213,7 +217,9 @@ impl From<SessionId> for Sessions {
 
 impl FromIterator<SessionId> for Sessions {
     fn from_iter<I: IntoIterator<Item = SessionId>>(ids: I) -> Self {
-        Self(ids.into_iter().collect())
+        let mut sessions = Self::default();
+        sessions.extend(ids);
+        sessions
     }
 }
 
@@ -223,7 +229,28 @@ impl Sessions {
         if self.0.is_empty() {
             *self = other;
         } else {
-            self.0.extend(other.0);
+            self.extend(other.0);
+        }
+    }
+
+    /// Adds those that are not there yet: each session is named once.
+    fn extend(&mut self, ids: impl IntoIterator<Item = SessionId>) {
+        /// Beyond this a search costs more than a set does.
+        const FEW: usize = 16;
+        let mut known = HashSet::new();
+        for id in ids {
+            if self.0.len() < FEW {
+                if !self.0.contains(&id) {
+                    self.0.push(id);
+                }
+                continue;
+            }
+            if known.is_empty() {
+                known.extend(self.0.iter().cloned());
+            }
+            if known.insert(id.clone()) {
+                self.0.push(id);
+            }
         }
     }
 }

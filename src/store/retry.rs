@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 
+use super::incomplete::{both, ended_before};
 use super::{
     BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
     Transient,
@@ -72,6 +73,24 @@ impl<S> RetryStore<S> {
         self
     }
 
+    /// What an earlier attempt has ended is named with what the last one came to.
+    async fn attempt_to_end<Fut>(&self, call: impl FnMut() -> Fut) -> Result<Revocation, BoxError>
+    where
+        Fut: Future<Output = Result<Revocation, BoxError>>,
+    {
+        let mut ended = Revocation::NotFound;
+        let last = call
+            .retry(self.backoff)
+            .sleep(tokio::time::sleep)
+            .when(is_transient)
+            .notify(|error, _| {
+                let before = std::mem::replace(&mut ended, Revocation::NotFound);
+                ended = before.and(ended_before(&**error));
+            })
+            .await;
+        both(Ok(ended), last)
+    }
+
     async fn attempt<T, Fut>(&self, call: impl FnMut() -> Fut) -> Result<T, BoxError>
     where
         Fut: Future<Output = Result<T, BoxError>>,
@@ -93,7 +112,7 @@ fn is_transient(error: &BoxError) -> bool {
 #[async_trait]
 impl<S: TokenStore> TokenStore for RetryStore<S> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        self.attempt(|| self.store.revoke(token)).await
+        self.attempt_to_end(|| self.store.revoke(token)).await
     }
 }
 
@@ -103,12 +122,8 @@ impl<S: SubjectStore> SubjectStore for RetryStore<S> {
         self.attempt(|| self.store.subject(token)).await
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
-        self.attempt(|| self.store.revoke_subject(subject, keep))
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
+        self.attempt_to_end(|| self.store.revoke_subject(subject, keep))
             .await
     }
 }
@@ -121,6 +136,10 @@ impl<S: SessionStore> SessionStore for RetryStore<S> {
 
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
         self.store.rotate(presented, next).await
+    }
+
+    fn reuse_leeway(&self) -> Duration {
+        self.store.reuse_leeway()
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {

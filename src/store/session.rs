@@ -1,7 +1,7 @@
 //! What a login and a refresh do.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -13,11 +13,19 @@ use crate::Token;
 ///
 /// # Contract
 ///
-/// A session has one live token and a family of rotated ones, of which a store need not remember
-/// more than the last thousand, nor any for longer than a lifetime. It lives for the store's lifetime
-/// after it was opened or last rotated. [`rotate`](Self::rotate) is atomic against
+/// A session has a live token and a family of rotated ones. It lives for the store's lifetime after it
+/// was opened or last rotated. [`rotate`](Self::rotate) is atomic against
 /// [`revoke`](TokenStore::revoke): after a revoke has returned, no rotation of that family succeeds,
 /// and none that succeeded earlier leaves a live token.
+///
+/// A rotated token is remembered until it would have expired by itself, by its age and never by the
+/// number of tokens that followed. Otherwise a thief rotates until the token of the victim is unknown,
+/// and the victim's logout ends nothing. A client that refreshes in a loop is bounded by the number of
+/// rotations after which its session ends ([`Rotation::Exhausted`]).
+///
+/// Within the [`reuse_leeway`](Self::reuse_leeway) the direct predecessor of the live token may be
+/// rotated once more: two tabs refresh at the same time, or an answer is lost. Both next tokens are
+/// live until one of them is rotated, and a logout by any of the three ends the session.
 #[async_trait]
 pub trait SessionStore: TokenStore {
     /// Opens a session for a subject, with a token that is new to the store: one of
@@ -30,14 +38,21 @@ pub trait SessionStore: TokenStore {
 
     /// Replaces the live token of a session by `next`, and renews the session's lifetime.
     ///
-    /// The presented token is dead afterwards. Presented again it ends the session, for one of the
-    /// two who hold it stole it (RFC 9700 §4.14.2).
+    /// The presented token is dead afterwards. Presented again after the
+    /// [`reuse_leeway`](Self::reuse_leeway) it ends the session, for one of the two who hold it stole it
+    /// (RFC 9700 §4.14.2).
     ///
     /// # Errors
     ///
     /// If `next` is known already, or the store fails. The presented token is then as it was, unless it
     /// was only the store's answer that got lost.
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError>;
+
+    /// For how long after its rotation the direct predecessor of the live token may be rotated once
+    /// more. Zero by default: to present it is reuse at once.
+    fn reuse_leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The session whose live token this is.
     ///
@@ -91,11 +106,14 @@ impl Session {
 
 /// What [`SessionStore::rotate`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rotation {
     /// The presented token is dead, and the next one alive.
     Rotated(Session),
     /// The presented token had been rotated before: its session was ended.
     Reused(SessionId),
+    /// The session has been rotated as often as the store allows, and was ended.
+    Exhausted(SessionId),
     /// The presented token is unknown, expired or revoked.
     NotFound,
 }
@@ -121,7 +139,7 @@ pub enum Rotation {
 /// If the period is zero, or polled outside of a tokio runtime with a timer.
 #[cfg(feature = "tokio")]
 pub async fn drop_expired_every(
-    period: std::time::Duration,
+    period: Duration,
     store: impl SessionStore,
     failed: impl Fn(BoxError) + Send,
 ) {
@@ -154,6 +172,10 @@ macro_rules! forward {
 
             async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
                 (**self).rotate(presented, next).await
+            }
+
+            fn reuse_leeway(&self) -> Duration {
+                (**self).reuse_leeway()
             }
 
             async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {

@@ -39,17 +39,18 @@ pub trait SubjectStore: TokenStore {
     /// If the store fails.
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError>;
 
-    /// Ends all sessions of a subject, except for that which the token `keep` belongs to. After a
-    /// change of password, an application calls it as well.
+    /// Ends all sessions of a subject, except for those whose live token is in `keep`. After a change
+    /// of password, an application calls it as well.
+    ///
+    /// A token in `keep` that was rotated away keeps nothing: to present it is reuse, and its session
+    /// ends with the others. A store that ends them one after the other ends that one last, so that
+    /// the token names the subject for another attempt.
     ///
     /// # Errors
     ///
-    /// Whatever kept the store from knowing that the sessions are ended.
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError>;
+    /// Whatever kept the store from knowing that the sessions are ended, as an
+    /// [`Incomplete`](crate::Incomplete) where some were.
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError>;
 }
 
 /// Ends what is in scope of a presented token.
@@ -61,7 +62,11 @@ pub(crate) async fn revoke_scope(
     let others = match scope {
         Scope::This => Revocation::NotFound,
         Scope::Others | Scope::All => match store.subject(token).await? {
-            Some(subject) => store.revoke_subject(&subject, Some(token)).await?,
+            Some(subject) => {
+                store
+                    .revoke_subject(&subject, std::slice::from_ref(token))
+                    .await?
+            }
             None => Revocation::NotFound,
         },
     };
@@ -85,7 +90,7 @@ macro_rules! forward {
             async fn revoke_subject(
                 &self,
                 subject: &str,
-                keep: Option<&Token>,
+                keep: &[Token],
             ) -> Result<Revocation, BoxError> {
                 (**self).revoke_subject(subject, keep).await
             }

@@ -114,7 +114,7 @@ impl Application for Sessions {
         let next = Token::generate()?;
         Ok(match self.0.rotate(token, &next).await? {
             Rotation::Rotated(_) => Some(next),
-            Rotation::Reused(_) | Rotation::NotFound => None,
+            Rotation::Reused(_) | Rotation::Exhausted(_) | Rotation::NotFound => None,
         })
     }
 }

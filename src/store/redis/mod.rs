@@ -350,25 +350,18 @@ impl SubjectStore for RedisStore {
         }
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
-        let kept = match keep {
-            Some(token) => self.id_of(token).await?,
-            None => None,
-        };
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
+        let mut kept = Vec::new();
+        for token in keep {
+            kept.extend(self.id_of(token).await?);
+        }
         let listed: Vec<String> = self
             .connection
             .clone()
             .zrange(self.subject_key(subject), 0, -1)
             .await
             .map_err(failed)?;
-        let ids: Vec<_> = listed
-            .into_iter()
-            .filter(|id| Some(id) != kept.as_ref())
-            .collect();
+        let ids: Vec<_> = listed.into_iter().filter(|id| !kept.contains(id)).collect();
         let mut ends = futures::stream::iter(ids)
             .map(|id| async {
                 let ended = self.end(&id).await;

@@ -181,11 +181,7 @@ impl SubjectStore for SqlStore {
         rows.first().map(|row| row.text(0)).transpose()
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
         let now = SystemTime::now();
         let mut transaction = self.pool.begin().await?;
         let lock = &self.statements.lock_by_subject;
@@ -194,7 +190,7 @@ impl SubjectStore for SqlStore {
             .iter()
             .map(|row| ended(row, now))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(keep) = keep {
+        for keep in keep {
             let digest = self.hash.digest(keep);
             let session = &self.statements.session;
             if let Some(row) = transaction

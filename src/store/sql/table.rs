@@ -434,12 +434,10 @@ impl SubjectStore for SubjectTableStore {
         }
     }
 
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        keep: Option<&Token>,
-    ) -> Result<Revocation, BoxError> {
-        let kept = keep.and_then(|token| self.table.format.apply(token));
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
+        let kept = keep
+            .first()
+            .and_then(|token| self.table.format.apply(token));
         let (rows, kept) = match &kept {
             Some(kept) => (&self.statements.others, kept.value()),
             None => (&self.statements.all, Value::Int(0)),

@@ -1,0 +1,71 @@
+//! An error that says what was ended all the same.
+
+use std::error::Error;
+use std::fmt;
+
+use super::{BoxError, Revocation};
+
+/// An error of a store that ended some sessions before it failed.
+///
+/// A store returns it so that each ended session is named to the operator, also where the logout
+/// failed: a replica is late, or one of two databases is down.
+///
+/// ```
+/// use tower_logout::{BoxError, Incomplete, Revocation, SessionId};
+///
+/// let ended = Revocation::of([SessionId::new("1f0c")]);
+/// let error: BoxError = Incomplete::new(ended, "the second database is down").into();
+/// assert_eq!(error.source().unwrap().to_string(), "the second database is down");
+/// ```
+#[derive(Debug)]
+pub struct Incomplete {
+    ended: Revocation,
+    error: BoxError,
+}
+
+impl Incomplete {
+    /// What was ended, and the error.
+    pub fn new(ended: Revocation, error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        Self { ended, error }
+    }
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the logout is incomplete")
+    }
+}
+
+impl Error for Incomplete {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
+    }
+}
+
+/// What was ended according to an error, or to one that it was made of.
+pub(crate) fn ended_before(error: &(dyn Error + 'static)) -> Revocation {
+    std::iter::successors(Some(error), |&error| error.source())
+        .filter_map(|error| error.downcast_ref::<Incomplete>())
+        .fold(Revocation::NotFound, |ended, error| {
+            ended.and(error.ended.clone())
+        })
+}
+
+/// What two revocations came to together: an error of either is an error.
+pub(super) fn both(
+    one: Result<Revocation, BoxError>,
+    other: Result<Revocation, BoxError>,
+) -> Result<Revocation, BoxError> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok(one.and(other)),
+        (Ok(Revocation::NotFound), failed) | (failed, Ok(Revocation::NotFound)) => failed,
+        (Ok(ended), Err(error)) | (Err(error), Ok(ended)) => {
+            Err(Incomplete::new(ended, error).into())
+        }
+        (Err(error), Err(other)) => match ended_before(&*other) {
+            Revocation::NotFound => Err(error),
+            ended => Err(Incomplete::new(ended, error).into()),
+        },
+    }
+}
