@@ -13,6 +13,18 @@ use http::{HeaderMap, HeaderName, Uri};
 use crate::media_type::{is_form, is_grpc, is_json};
 use crate::{ConfigError, Refusal};
 
+/// Pages of these schemes have the origin `null`, or there are none.
+const OPAQUE_SCHEMES: [&str; 8] = [
+    "about",
+    "blob",
+    "data",
+    "file",
+    "ftp",
+    "javascript",
+    "ws",
+    "wss",
+];
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The checks that are switched on.
@@ -107,7 +119,8 @@ impl OriginCheck {
     /// # Errors
     ///
     /// [`ConfigError::InvalidOrigin`] unless it is spelt as browsers do (RFC 6454 §6.2): scheme
-    /// and host in lower case, no default port, no path.
+    /// and host in lower case, no default port, no path. The scheme may be one of an app
+    /// (`capacitor://localhost`, `tauri://localhost`) or of an extension (`chrome-extension://…`).
     pub fn trust(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
         let origin = origin.into();
         if is_serialized_origin(&origin) {
@@ -168,13 +181,14 @@ fn is_serialized_origin(origin: &str) -> bool {
         return false;
     };
     let default_port = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return false,
+        "http" => Some(80),
+        "https" => Some(443),
+        scheme if OPAQUE_SCHEMES.contains(&scheme) => return false,
+        _ => None,
     };
     !authority.host().is_empty()
         && !authority.as_str().contains(['@', '*'])
-        && authority.port_u16() != Some(default_port)
+        && (default_port.is_none() || authority.port_u16() != default_port)
         && origin == format!("{scheme}://{authority}")
         && origin == origin.to_ascii_lowercase()
         && !origin.ends_with(':')
@@ -316,6 +330,12 @@ mod tests {
             "http://app.example.com:80",
             "https://app.example.com:",
             "ftp://app.example.com",
+            "file://localhost",
+            "data://app",
+            "capacitor://",
+            "capacitor://localhost/",
+            "Capacitor://localhost",
+            "chrome-extension:gighmmpiobklfepjocnamgkkbiglidom",
             "https://äpp.example.com",
             "https://*.example.com",
         ] {
@@ -325,6 +345,12 @@ mod tests {
             "https://app.example.com",
             "http://localhost:3000",
             "https://[::1]:8443",
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "chrome-extension://gighmmpiobklfepjocnamgkkbiglidom",
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+            "app://obsidian.md",
         ] {
             assert!(OriginCheck::new().trust(origin).is_ok(), "{origin:?}");
         }

@@ -209,7 +209,8 @@ impl fmt::Display for ConfigError {
                 f,
                 "no browser sends {origin:?} as an Origin: give scheme and host in lower case, \
                  and the port only where it is not the default, such as \
-                 \"https://app.example.com\"; international names in punycode"
+                 \"https://app.example.com\" or \"capacitor://localhost\"; international names in \
+                 punycode"
             ),
         }
     }
