@@ -95,6 +95,8 @@ impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, 
 
     async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
         let dropped = self.old.drop_expired(at_most).await?;
-        Ok(dropped + self.new.drop_expired(at_most - dropped).await?)
+        // A store may drop more than it was asked for.
+        let rest = at_most.saturating_sub(dropped);
+        Ok(dropped.saturating_add(self.new.drop_expired(rest).await?))
     }
 }
