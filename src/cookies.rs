@@ -19,6 +19,9 @@ const MAX_ATTRIBUTE_LEN: usize = 1024;
 /// The default is the contract's: `accessToken` and `refreshToken`, both with `Path=/`, `HttpOnly`
 /// and `SameSite=Lax`, without `Secure`, so that their removal works over http and https alike.
 ///
+/// Over https, give the cookies names that begin with `__Host-`: no other host of your site can plant
+/// cookies of such a name, which would be presented beside the real ones.
+///
 /// # Example
 ///
 /// ```
@@ -58,6 +61,7 @@ const MAX_ATTRIBUTE_LEN: usize = 1024;
 pub struct AuthCookies {
     access: Cookie<'static>,
     refresh: Cookie<'static>,
+    also_refresh: Vec<Cookie<'static>>,
     removals: Box<[HeaderValue]>,
 }
 
@@ -66,6 +70,7 @@ impl Default for AuthCookies {
         Self {
             access: template(ACCESS_COOKIE).build(),
             refresh: template(REFRESH_COOKIE).build(),
+            also_refresh: Vec::new(),
             removals: Box::new([
                 HeaderValue::from_static(
                     "accessToken=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; \
@@ -86,6 +91,7 @@ impl AuthCookies {
         AuthCookiesBuilder {
             access: template(ACCESS_COOKIE),
             refresh: template(REFRESH_COOKIE),
+            also_refresh: Vec::new(),
             also_clear: Vec::new(),
         }
     }
@@ -128,21 +134,36 @@ impl AuthCookies {
         &self.removals
     }
 
-    /// Whether a browser sends the refresh cookie to this path (RFC 6265 §5.1.4).
+    /// Each name that the refresh cookie has or had, once.
+    pub(crate) fn refresh_names(&self) -> impl Iterator<Item = &str> {
+        let cookies = self.refresh_cookies();
+        cookies.enumerate().filter_map(|(index, cookie)| {
+            let mut before = self.refresh_cookies().take(index);
+            let is_first = before.all(|other| other.name() != cookie.name());
+            is_first.then(|| cookie.name())
+        })
+    }
+
+    fn refresh_cookies(&self) -> impl Iterator<Item = &Cookie<'static>> {
+        std::iter::once(&self.refresh).chain(&self.also_refresh)
+    }
+
+    /// Whether a browser sends the refresh cookies to this path (RFC 6265 §5.1.4).
     pub(crate) fn reach(&self, logout_path: &str) -> Result<(), ConfigError> {
-        let cookie_path = path(&self.refresh);
-        let covers = logout_path.strip_prefix(cookie_path).is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/')
-        });
-        if covers {
-            Ok(())
-        } else {
-            Err(ConfigError::RefreshCookieNotSent {
-                name: self.refresh_name().into(),
-                cookie_path: cookie_path.into(),
-                logout_path: logout_path.into(),
-            })
+        for cookie in self.refresh_cookies() {
+            let cookie_path = path(cookie);
+            let covers = logout_path.strip_prefix(cookie_path).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/')
+            });
+            if !covers {
+                return Err(ConfigError::RefreshCookieNotSent {
+                    name: cookie.name().into(),
+                    cookie_path: cookie_path.into(),
+                    logout_path: logout_path.into(),
+                });
+            }
         }
+        Ok(())
     }
 }
 
@@ -151,6 +172,7 @@ impl AuthCookies {
 pub struct AuthCookiesBuilder {
     access: CookieBuilder<'static>,
     refresh: CookieBuilder<'static>,
+    also_refresh: Vec<CookieBuilder<'static>>,
     also_clear: Vec<CookieBuilder<'static>>,
 }
 
@@ -196,8 +218,11 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// A further cookie to remove at logout: an older name, an older `Domain` or `Path`, a chunk.
-    /// None by default.
+    /// A further cookie that holds a refresh token: the refresh cookie under an older name, or with an
+    /// older `Domain` or `Path`. At logout its token is revoked and the cookie is removed. None by
+    /// default.
+    ///
+    /// Its `Path` has to cover the logout path, like that of the refresh cookie.
     ///
     /// ```
     /// use cookie::Cookie;
@@ -205,8 +230,32 @@ impl AuthCookiesBuilder {
     ///
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// let cookies = AuthCookies::builder()
-    ///     .also_clear(Cookie::build("refreshToken").path("/api"))
-    ///     .also_clear(Cookie::build("sid").domain("example.com"))
+    ///     .also_refresh(Cookie::build("rt").path("/"))
+    ///     .also_refresh(Cookie::build("refreshToken").domain("example.com").path("/"))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn also_refresh(mut self, cookie: impl Into<CookieBuilder<'static>>) -> Self {
+        self.also_refresh.push(cookie.into());
+        self
+    }
+
+    /// A further cookie to remove at logout, which holds no refresh token: the name of the user, a
+    /// chunk of the access token. None by default.
+    ///
+    /// Its value is not read. A cookie that holds a refresh token belongs into
+    /// [`also_refresh`](Self::also_refresh): removed from the browser alone, the token still works.
+    ///
+    /// ```
+    /// use cookie::Cookie;
+    /// use tower_logout::AuthCookies;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// let cookies = AuthCookies::builder()
+    ///     .also_clear(Cookie::build("accessToken").path("/api"))
+    ///     .also_clear(Cookie::build("username").domain("example.com"))
     ///     .build()?;
     /// # Ok(())
     /// # }
@@ -230,12 +279,15 @@ impl AuthCookiesBuilder {
         if access.name() == refresh.name() {
             return Err(duplicate(&access));
         }
-        let extra: Vec<_> = self
-            .also_clear
+        let [also_refresh, also_clear] = [self.also_refresh, self.also_clear].map(|cookies| {
+            let cookies = cookies.into_iter().map(CookieBuilder::build);
+            cookies.collect::<Vec<_>>()
+        });
+        let all: Vec<_> = [&access, &refresh]
             .into_iter()
-            .map(CookieBuilder::build)
+            .chain(&also_refresh)
+            .chain(&also_clear)
             .collect();
-        let all: Vec<_> = [&access, &refresh].into_iter().chain(&extra).collect();
         for (index, cookie) in all.iter().enumerate() {
             check(cookie)?;
             if all[..index].iter().any(|other| key(other) == key(cookie)) {
@@ -246,6 +298,7 @@ impl AuthCookiesBuilder {
         Ok(AuthCookies {
             access,
             refresh,
+            also_refresh,
             removals,
         })
     }

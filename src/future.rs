@@ -9,8 +9,8 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::ResponseBody;
+use crate::detach::Revoking;
 use crate::reply::{Answer, Asked, ReplyBody};
-use crate::revoke::Revoking;
 
 pin_project! {
     /// Response future of [`Logout`](crate::Logout) and [`LogoutEndpoint`](crate::LogoutEndpoint).
@@ -34,7 +34,6 @@ pin_project! {
 /// What it takes to answer, once the outcome is there.
 pub(crate) struct Rest {
     pub(crate) asked: Asked,
-    pub(crate) clears_cookies: bool,
     pub(crate) answer: Arc<Answer>,
 }
 
@@ -56,7 +55,7 @@ impl<F> ResponseFuture<F> {
 #[inline(never)]
 fn poll_answer(revoking: &mut Revoking<Rest>, cx: &mut Context<'_>) -> Poll<Response<ReplyBody>> {
     let (outcome, rest) = ready!(Pin::new(revoking).poll(cx));
-    Poll::Ready(rest.answer.to(outcome, rest.asked, rest.clears_cookies))
+    Poll::Ready(rest.answer.to(outcome, rest.asked))
 }
 
 impl<F> std::fmt::Debug for ResponseFuture<F> {

@@ -127,6 +127,7 @@ mod body;
 mod cookies;
 mod credential;
 mod csrf;
+mod detach;
 mod error;
 mod future;
 mod layer;

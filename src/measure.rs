@@ -42,7 +42,7 @@ pub(crate) fn measure(outcome: &Outcome, took: Duration) {
         Outcome::Revoked { .. } => measure!("revoked", credentials, took),
         Outcome::AlreadyEnded { .. } => measure!("already_ended", credentials, took),
         Outcome::NoCredential => measure!("no_credential", credentials, took),
-        Outcome::Refused(_) => measure!("refused", credentials, took),
+        Outcome::Refused { .. } => measure!("refused", credentials, took),
         Outcome::Failed(_) => measure!("failed", credentials, took),
     }
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{CredentialKinds, Outcome};
+use crate::{CredentialKinds, Outcome, Scope};
 
 pub(crate) type Hook = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
 
@@ -15,14 +15,16 @@ pub(crate) struct Observer {
     hook: Option<Hook>,
     /// What the request presented.
     pub(crate) credentials: CredentialKinds,
+    pub(crate) scope: Scope,
 }
 
 impl Observer {
-    pub(crate) fn start(hook: Option<&Hook>, credentials: CredentialKinds) -> Self {
+    pub(crate) fn start(hook: Option<&Hook>, credentials: CredentialKinds, scope: Scope) -> Self {
         Self {
             started: Instant::now(),
             hook: hook.cloned(),
             credentials,
+            scope,
         }
     }
 
@@ -55,18 +57,19 @@ fn event(outcome: &Outcome, started: Instant) {
     let name = outcome.name();
     let status = outcome.status().as_u16();
     let credentials = outcome.credentials();
+    let scope = outcome.scope().name();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
+            tracing::error!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
         }
-        Outcome::Refused(refusal) => {
-            tracing::warn!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), reason = %refusal, "logout");
+        Outcome::Refused { reason, .. } => {
+            tracing::warn!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, %reason, "logout");
         }
         Outcome::Revoked { sessions, .. } => {
-            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, ?sessions, "logout");
+            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, ?sessions, "logout");
         }
         Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), %credentials, "logout");
+            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, "logout");
         }
     }
 }

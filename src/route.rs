@@ -3,21 +3,21 @@
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri};
 
-use crate::store::{BoxError, Revocation, Scope, SubjectStore, TokenStore, revoke_scope};
-use crate::{ConfigError, Token};
+use crate::revoke::{Revoked, revoke_subjects};
+use crate::{ConfigError, Scope, SubjectStore, Token, TokenStore};
 
 /// The path of the contract.
 pub(crate) const DEFAULT_PATH: &str = "/auth/logout";
 
 /// What a logout asks of the store.
 pub(crate) struct Action<T> {
-    pub(crate) revoke: Revoke<T>,
-    /// Whether the session of the presented token is among those that end.
-    pub(crate) ends_this: bool,
+    pub(crate) scope: Scope,
+    /// How the sessions of the tokens' subjects are ended, where the scope is wider than this one. A
+    /// function, so that a store without subjects need not have such scopes.
+    pub(crate) revoke_subjects: Option<RevokeSubjects<T>>,
 }
 
-/// A function, so that a store without subjects need not have the scopes that ask for them.
-type Revoke<T> = for<'a> fn(&'a T, &'a Token) -> BoxFuture<'a, Result<Revocation, BoxError>>;
+type RevokeSubjects<T> = for<'a> fn(&'a T, &'a [Token], Scope) -> BoxFuture<'a, Revoked>;
 
 impl<T> Clone for Action<T> {
     fn clone(&self) -> Self {
@@ -30,8 +30,8 @@ impl<T> Copy for Action<T> {}
 impl<T: TokenStore> Action<T> {
     pub(crate) fn this() -> Self {
         Self {
-            revoke: |store, token| store.revoke(token),
-            ends_this: true,
+            scope: Scope::This,
+            revoke_subjects: None,
         }
     }
 }
@@ -40,13 +40,11 @@ impl<T: SubjectStore> Action<T> {
     pub(crate) fn of(scope: Scope) -> Self {
         match scope {
             Scope::This => Self::this(),
-            Scope::Others => Self {
-                revoke: |store, token| Box::pin(revoke_scope(store, token, Scope::Others)),
-                ends_this: false,
-            },
-            Scope::All => Self {
-                revoke: |store, token| Box::pin(revoke_scope(store, token, Scope::All)),
-                ends_this: true,
+            Scope::Others | Scope::All => Self {
+                scope,
+                revoke_subjects: Some(|store, tokens, scope| {
+                    Box::pin(revoke_subjects(store, tokens, scope))
+                }),
             },
         }
     }
@@ -139,7 +137,7 @@ mod tests {
     }
 
     const NOTHING: Action<()> = Action {
-        revoke: |(), _| Box::pin(async { Ok(Revocation::NotFound) }),
-        ends_this: true,
+        scope: Scope::This,
+        revoke_subjects: None,
     };
 }

@@ -16,13 +16,17 @@ use tower::Service;
 
 use crate::credential::{Credentials, Sources};
 use crate::csrf::Csrf;
+use crate::detach::Revoking;
 use crate::future::Rest;
 use crate::observe::{Hook, Observer};
+use crate::outcome::Failure;
 use crate::reply::{Answer, Asked};
-use crate::revoke::{Revoking, revoke_all};
+use crate::revoke::revoke_all;
 use crate::route::{Action, Route};
-use crate::runtime::Background;
-use crate::{Outcome, ResponseBody, ResponseFuture, TokenStore};
+use crate::runtime::{Background, Permit};
+use crate::{
+    CredentialKinds, FailureKind, Outcome, Refusal, ResponseBody, ResponseFuture, Scope, TokenStore,
+};
 
 /// All that a logout needs, decided when the layer was built.
 pub(crate) struct Config<T> {
@@ -33,7 +37,7 @@ pub(crate) struct Config<T> {
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
     pub(crate) hook: Option<Hook>,
-    pub(crate) background: Background,
+    pub(crate) background: Arc<Background>,
 }
 
 impl<T> Config<T> {
@@ -52,46 +56,62 @@ impl<T: TokenStore> Config<T> {
     ) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();
-        let (credentials, operation) = match self.presented(&parts) {
-            Ok(found) => {
+        let (credentials, operation) = match self.presented(&parts, action.scope) {
+            Ok((found, permit)) => {
                 let config = Arc::clone(self);
                 let kinds = found.kinds;
-                let operation = async move { revoke_all(&config.store, action, &found).await };
+                let operation = async move {
+                    let outcome = revoke_all(&config.store, action, &found).await;
+                    permit.release();
+                    outcome
+                };
                 (kinds, Either::Right(operation))
             }
             Err(outcome) => (outcome.credentials(), Either::Left(ready(outcome))),
         };
         // Taken apart here, since a request is large to hand on.
         let asked = match &self.answer.other {
-            None => Asked::Headers(parts.headers),
+            None => Asked::emptied(parts.headers),
             Some(_) => Asked::Whole(Box::new(parts)),
         };
         ResponseFuture::answering(Revoking::new(
             operation,
-            Observer::start(self.hook.as_ref(), credentials),
+            Observer::start(self.hook.as_ref(), credentials, action.scope),
             &self.background,
             Rest {
                 asked,
-                clears_cookies: action.ends_this,
                 answer: Arc::clone(&self.answer),
             },
         ))
     }
 
-    /// The credentials that are to be ended, or what becomes of a request that has none.
-    fn presented(&self, request: &Parts) -> Result<Credentials, Outcome> {
+    /// The credentials that are to be ended, and the permit to do so, or what becomes of a request
+    /// without a store call.
+    fn presented(&self, request: &Parts, scope: Scope) -> Result<(Credentials, Permit), Outcome> {
+        let refused = |reason, credentials| Outcome::Refused {
+            reason,
+            credentials,
+            scope,
+        };
         self.csrf
             .check(&request.uri, &request.headers)
-            .map_err(Outcome::Refused)?;
+            .map_err(|reason| refused(reason, CredentialKinds::default()))?;
         let found = self.sources.read(request);
-        if !found.tokens.is_empty() {
-            Ok(found)
-        } else if found.kinds.is_empty() {
-            Err(Outcome::NoCredential)
-        } else {
-            Err(Outcome::AlreadyEnded {
-                credentials: found.kinds,
-            })
+        let failed = |kind| Outcome::Failed(Failure::new(kind).of(found.kinds, scope));
+        if found.tokens.is_empty() {
+            return Err(match found.unread {
+                Some(kind) => failed(kind),
+                None if scope != Scope::This => refused(Refusal::NoSubject, found.kinds),
+                None if found.kinds.is_empty() => Outcome::NoCredential,
+                None => Outcome::AlreadyEnded {
+                    credentials: found.kinds,
+                    scope,
+                },
+            });
+        }
+        match self.background.try_begin() {
+            Some(permit) => Ok((found, permit)),
+            None => Err(failed(FailureKind::Overloaded)),
         }
     }
 }

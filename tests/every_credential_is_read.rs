@@ -6,7 +6,10 @@ use http::header::COOKIE;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use serde::Deserialize;
-use tower_logout::{MemoryStore, Outcome, Revocation, Token, store_fn};
+use tower_logout::cookie::Cookie;
+use tower_logout::{
+    AuthCookies, FailureKind, LogoutLayer, MemoryStore, Revocation, SessionStore, Token, store_fn,
+};
 
 use crate::support::*;
 
@@ -69,8 +72,54 @@ async fn every_distinct_value_of_a_duplicated_cookie_is_ended() {
     assert_eq!(answer.outcome.unwrap().sessions().len(), 2);
 }
 
+/// The cookies of a request, each with a session of its own, and those sessions.
+async fn crowd(store: &MemoryStore, cookies: usize) -> (String, Vec<Token>) {
+    let mut tokens = Vec::new();
+    for _ in 0..cookies {
+        tokens.push(open(store, "alice").await);
+    }
+    let pairs = tokens
+        .iter()
+        .map(|token| format!("refreshToken={}", token.expose()));
+    (pairs.collect::<Vec<_>>().join("; "), tokens)
+}
+
 #[tokio::test]
-async fn hostile_input_costs_the_store_at_most_eight_calls() {
+async fn all_that_a_browser_can_be_made_to_send_is_ended() {
+    let store = MemoryStore::new();
+    let (cookies, tokens) = crowd(&store, 16).await;
+    through_default(store.clone(), with_fields(&[cookies.into_bytes()]))
+        .await
+        .assert_is_logged_out();
+    for token in &tokens {
+        assert!(!is_live(&store, token).await);
+    }
+}
+
+#[tokio::test]
+async fn more_than_is_looked_at_is_never_a_success() {
+    let store = MemoryStore::new();
+    let (cookies, tokens) = crowd(&store, 17).await;
+    let answer = through_default(store.clone(), with_fields(&[cookies.clone().into_bytes()])).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(failure(&answer), FailureKind::TooManyTokens);
+    // What fits is ended, and named.
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 16);
+    assert!(!is_live(&store, &tokens[0]).await);
+    assert!(is_live(&store, &tokens[16]).await);
+
+    let layer = LogoutLayer::builder(store.clone())
+        .max_tokens(17)
+        .build()
+        .unwrap();
+    through(&layer, with_fields(&[cookies.into_bytes()]))
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &tokens[16]).await);
+}
+
+#[tokio::test]
+async fn hostile_input_costs_the_store_a_bounded_number_of_calls() {
     let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
     let store = store_fn(move |_| {
@@ -82,16 +131,85 @@ async fn hostile_input_costs_the_store_at_most_eight_calls() {
     let fields = [long.into_bytes(), pairs.join("; ").into_bytes()];
     through_default(store, with_fields(&fields))
         .await
-        .assert_is_logged_out();
-    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 8);
+        .assert_is_failed_and_keeps_cookies();
+    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 16);
 }
 
 #[tokio::test]
-async fn a_token_that_is_too_long_is_as_good_as_unknown() {
-    let field = format!("refreshToken={}", "x".repeat(4097)).into_bytes();
-    let answer = through_default(MemoryStore::new(), with_fields(&[field])).await;
-    answer.assert_is_logged_out();
-    assert!(matches!(answer.outcome, Some(Outcome::AlreadyEnded { .. })));
+async fn a_cookie_that_is_too_long_to_be_looked_at_is_no_success() {
+    let store = MemoryStore::new();
+    let token = Token::new("x".repeat(4097));
+    store.open("alice", &token).await.unwrap();
+    let answer = through_default(store.clone(), logout_with(&token)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(failure(&answer), FailureKind::TokenTooLong);
+    assert_eq!(answer.credentials(), "cookie");
+
+    let layer = LogoutLayer::builder(store.clone())
+        .max_cookie_len(4097)
+        .build()
+        .unwrap();
+    through(&layer, logout_with(&token))
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+}
+
+/// A token, and how jars write it into a cookie.
+#[tokio::test]
+async fn whatever_a_jar_makes_of_a_token_it_is_ended() {
+    let rows: [(&str, &[u8]); 9] = [
+        ("q83v+/3LqQ==", b"q83v+/3LqQ=="),
+        ("q83v+/3LqQ==", b"q83v%2B%2F3LqQ%3D%3D"),
+        ("q83v+/3LqQ==", b"q83v%2b%2f3LqQ%3d%3d"),
+        ("q83v+/3LqQ==", b"\"q83v+/3LqQ==\""),
+        ("q83v+/3LqQ==", b"\"q83v%2B%2F3LqQ%3D%3D\""),
+        ("\"quoted\"", b"\"quoted\""),
+        ("\"quoted\"", b"%22quoted%22"),
+        ("a%2Bb", b"a%2Bb"),
+        ("z\u{eb}", b"z\xeb"),
+    ];
+    for (token, written) in rows {
+        let store = MemoryStore::new();
+        let token = Token::new(token);
+        store.open("alice", &token).await.unwrap();
+        let field = [b"refreshToken=", written].concat();
+        let answer = through_default(store.clone(), with_fields(&[field])).await;
+        answer.assert_is_logged_out();
+        let shown = String::from_utf8_lossy(written);
+        assert!(!is_live(&store, &token).await, "{shown}");
+        assert_eq!(answer.outcome.unwrap().sessions().len(), 1, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_cookie_of_an_older_name_is_ended_and_removed() {
+    let store = MemoryStore::new();
+    let tokens = [open(&store, "alice").await, open(&store, "alice").await];
+    let cookies = AuthCookies::builder()
+        .also_refresh(Cookie::build("rt").path("/auth").http_only(true))
+        .also_refresh(
+            Cookie::build("refreshToken")
+                .domain("example.com")
+                .path("/"),
+        )
+        .build()
+        .unwrap();
+    let layer = LogoutLayer::builder(store.clone())
+        .cookies(&cookies)
+        .build()
+        .unwrap();
+    let [now, before] = tokens.each_ref().map(Token::expose);
+    let field = format!("rt={before}; refreshToken={now}");
+    let answer = through(&layer, with_fields(&[field.into_bytes()])).await;
+    assert_eq!(answer.status, 200);
+    for token in &tokens {
+        assert!(!is_live(&store, token).await);
+    }
+    let removed = answer.set_cookies();
+    assert_eq!(removed.len(), 4);
+    assert!(removed[2].starts_with("rt=; Path=/auth; Expires=Thu, 01 Jan 1970"));
+    assert!(removed[3].contains("Domain=example.com"));
 }
 
 #[derive(Deserialize)]

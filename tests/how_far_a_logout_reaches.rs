@@ -1,9 +1,12 @@
 //! A logout ends the sessions that its route says, of the subject that the store knows.
 
-use http::Request;
+use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::Layer;
-use tower_logout::{ConfigError, LogoutLayer, MemoryStore, Scope, Token};
+use tower_logout::{
+    ConfigError, FailureKind, LogoutLayer, MemoryStore, Rotation, Scope, SessionStore, Token,
+    TokenStore,
+};
 
 use crate::support::*;
 
@@ -67,20 +70,139 @@ async fn all_other_sessions_end_and_this_one_keeps_its_cookies() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, r#"{"message":"Logged out successfully"}"#);
     assert!(answer.set_cookies().is_empty());
-    assert_eq!(answer.outcome.unwrap().sessions().len(), 2);
+    let outcome = answer.outcome.unwrap();
+    assert_eq!(
+        (outcome.sessions().len(), outcome.scope()),
+        (2, Scope::Others)
+    );
     assert_eq!(live(&store, &alice).await, [false, true, false]);
     assert!(is_live(&store, &bob).await);
 }
 
+const WIDER: [&str; 2] = ["/auth/logout-all", "/auth/logout-others"];
+
 #[tokio::test]
-async fn an_unknown_token_ends_nobodys_sessions() {
+async fn a_wider_logout_without_a_token_that_names_a_subject_is_a_401() {
     let (store, alice, _) = store().await;
-    for path in ["/auth/logout-all", "/auth/logout-others"] {
-        let answer = through(&layer(&store), to(path, &Token::new("alice"))).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.outcome.unwrap().name(), "already_ended");
+    store.revoke(&alice[2]).await.unwrap();
+    let mut without = to(WIDER[0], &alice[0]);
+    without.headers_mut().remove("cookie");
+    let dead = WIDER.map(|path| to(path, &alice[2]));
+    let unknown = WIDER.map(|path| to(path, &Token::new("alice")));
+    for request in dead.into_iter().chain(unknown).chain([without]) {
+        let scope = request.uri().path().trim_start_matches("/auth/logout-");
+        let scope = scope.to_owned();
+        let answer = through(&layer(&store), request).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(
+            answer.body,
+            r#"{"error":"Log in again to end other sessions: this one has ended"}"#
+        );
+        answer.assert_common_headers();
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        assert!(answer.set_cookies().is_empty());
+        let outcome = answer.outcome.unwrap();
+        assert_eq!(
+            (outcome.name(), outcome.scope().name()),
+            ("refused", &*scope)
+        );
     }
-    assert_eq!(live(&store, &alice).await, [true; 3]);
+    assert_eq!(live(&store, &alice).await, [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_grpc_call_that_names_no_subject_is_unauthenticated() {
+    let (store, ..) = store().await;
+    let layer = LogoutLayer::builder(store)
+        .route("/auth/logout-all", Scope::All)
+        .grpc()
+        .build()
+        .unwrap();
+    let mut request = to("/auth/logout-all", &Token::new("dead"));
+    let grpc = "application/grpc".parse().unwrap();
+    request.headers_mut().insert("content-type", grpc);
+    let answer = through(&layer, request).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["grpc-status"], "16");
+}
+
+/// The thief has rotated the token of the victim, and the victim presents it. Without a leeway, so that it
+/// is reuse at once.
+#[tokio::test]
+async fn a_token_that_was_rotated_away_keeps_no_session() {
+    let (store, alice, bob) = store().await;
+    let thiefs = Token::generate().unwrap();
+    let rotated = store.rotate(&alice[0], &thiefs).await.unwrap();
+    assert!(matches!(rotated, Rotation::Rotated(_)));
+    let answer = through(&layer(&store), to("/auth/logout-others", &alice[0])).await;
+    // The browser holds nothing that works, and is told so.
+    answer.assert_is_logged_out();
+    assert!(!is_live(&store, &thiefs).await);
+    assert_eq!(live(&store, &alice).await, [false; 3]);
+    assert!(is_live(&store, &bob).await);
+    let outcome = answer.outcome.unwrap();
+    assert_eq!((outcome.sessions().len(), outcome.scope()), (3, Scope::All));
+}
+
+#[tokio::test]
+async fn each_live_token_that_is_presented_keeps_its_session() {
+    let (store, alice, bob) = store().await;
+    let bobs_other = open(&store, "bob").await;
+    let mut request = to("/auth/logout-others", &alice[0]);
+    let cookies = [&alice[0], &alice[2], &bob].map(|token| {
+        let token = token.expose();
+        format!("refreshToken={token}")
+    });
+    request
+        .headers_mut()
+        .insert("cookie", cookies.join("; ").parse().unwrap());
+    let answer = through(&layer(&store), request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(live(&store, &alice).await, [true, false, true]);
+    assert!(is_live(&store, &bob).await);
+    assert!(!is_live(&store, &bobs_other).await);
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 2);
+}
+
+#[tokio::test]
+async fn a_dead_token_beside_a_live_one_changes_nothing() {
+    for path in WIDER {
+        let (store, alice, _) = store().await;
+        store.revoke(&alice[1]).await.unwrap();
+        let mut request = to(path, &alice[0]);
+        let both = format!(
+            "refreshToken={}; refreshToken={}",
+            alice[1].expose(),
+            alice[0].expose()
+        );
+        request
+            .headers_mut()
+            .insert("cookie", both.parse().unwrap());
+        let answer = through(&layer(&store), request).await;
+        assert_eq!(answer.status, 200);
+        let kept = path.ends_with("others");
+        assert_eq!(live(&store, &alice).await, [kept, false, false]);
+    }
+}
+
+#[tokio::test]
+async fn more_tokens_than_are_looked_at_are_no_success_of_a_wider_logout_either() {
+    let (store, alice, _) = store().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .route("/auth/logout-all", Scope::All)
+        .max_tokens(1)
+        .build()
+        .unwrap();
+    let mut request = to("/auth/logout-all", &alice[0]);
+    let both = format!("refreshToken={}; refreshToken=t", alice[0].expose());
+    request
+        .headers_mut()
+        .insert("cookie", both.parse().unwrap());
+    let answer = through(&layer, request).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(failure(&answer), FailureKind::TooManyTokens);
+    assert_eq!(answer.outcome.as_ref().unwrap().scope(), Scope::All);
+    assert_eq!(live(&store, &alice).await, [false; 3]);
 }
 
 #[tokio::test]

@@ -41,13 +41,16 @@ async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expec
         );
         assert_eq!(
             answer.body,
-            r#"{"error":"Content-Type must be application/json"}"#
+            r#"{"error":"Content-Type must be application/json: send a JSON body, {} will do (fetch and axios drop the header of a request without a body)"}"#
         );
         answer.assert_common_headers();
         assert!(answer.set_cookies().is_empty());
         assert!(matches!(
             answer.outcome,
-            Some(Outcome::Refused(Refusal::NotJson))
+            Some(Outcome::Refused {
+                reason: Refusal::NotJson,
+                ..
+            })
         ));
     }
     assert!(is_live(&store, &token).await);
@@ -96,7 +99,10 @@ async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing(
         assert!(answer.set_cookies().is_empty());
         assert!(matches!(
             answer.outcome,
-            Some(Outcome::Refused(Refusal::CrossOrigin))
+            Some(Outcome::Refused {
+                reason: Refusal::CrossOrigin,
+                ..
+            })
         ));
     }
     assert!(is_live(&store, &token).await);

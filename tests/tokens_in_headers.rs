@@ -7,7 +7,8 @@ use http::{HeaderValue, Request};
 use http_body_util::Full;
 use tower::Layer;
 use tower_logout::{
-    ConfigError, CredentialKind, LogoutLayer, MemoryStore, Outcome, Token, TokenStore, store_fn,
+    ConfigError, CredentialKind, FailureKind, LogoutLayer, MemoryStore, Outcome, SessionStore,
+    Token, TokenStore, store_fn,
 };
 
 use crate::support::log::Log;
@@ -214,26 +215,67 @@ async fn planted_cookies_do_not_crowd_a_bearer_token_out() {
     let layer = LogoutLayer::builder(counting).bearer().build().unwrap();
     let planted: Vec<_> = (0..100).map(|n| format!("refreshToken=t{n}")).collect();
     let request = with(&[("cookie", planted.join("; ")), bearer(&token)]);
-    through(&layer, request).await.assert_is_logged_out();
+    let answer = through(&layer, request).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(failure(&answer), FailureKind::TooManyTokens);
+    assert_eq!(answer.outcome.as_ref().unwrap().sessions().len(), 1);
     assert!(!is_live(&store, &token).await);
-    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 8);
+    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 16);
 }
 
 #[tokio::test]
-async fn a_token_that_is_too_long_or_no_text_is_presented_and_costs_no_store_call() {
-    let store = || store_fn(|_| async { panic!("the store was called") });
-    let layer = LogoutLayer::builder(store())
+async fn a_token_of_16_kib_is_ended_and_a_longer_one_is_no_success() {
+    let store = MemoryStore::new();
+    let layer = LogoutLayer::builder(store.clone())
         .bearer()
-        .token_header("x-token")
+        .token_fn(|request| request.extensions.get::<Token>().cloned())
         .build()
         .unwrap();
-    let mut request = with(&[bearer(&Token::new("x".repeat(4097)))]);
-    let no_text = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
-    request.headers_mut().insert("x-token", no_text);
-    let answer = through(&layer, request).await;
-    answer.assert_is_logged_out();
-    assert_eq!(answer.outcome.as_ref().unwrap().name(), "already_ended");
-    assert_eq!(answer.credentials(), "bearer+header");
+    let token = Token::new("x".repeat(16 * 1024));
+    store.open("alice", &token).await.unwrap();
+    through(&layer, with(&[bearer(&token)]))
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+
+    let token = Token::new("x".repeat(16 * 1024 + 1));
+    store.open("alice", &token).await.unwrap();
+    let mut by_extension = with(&[]);
+    by_extension.extensions_mut().insert(token.clone());
+    for request in [with(&[bearer(&token)]), by_extension] {
+        let answer = through(&layer, request).await;
+        answer.assert_is_failed_and_keeps_cookies();
+        assert_eq!(failure(&answer), FailureKind::TokenTooLong);
+    }
+    let layer = LogoutLayer::builder(store.clone())
+        .bearer()
+        .max_token_len(20_000)
+        .build()
+        .unwrap();
+    through(&layer, with(&[bearer(&token)]))
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_ascii_is_read_as_utf_8_and_as_latin_1() {
+    for written in ["t\u{f6}ken".as_bytes(), b"t\xf6ken"] {
+        let store = MemoryStore::new();
+        let token = Token::new("t\u{f6}ken");
+        store.open("alice", &token).await.unwrap();
+        let layer = LogoutLayer::builder(store.clone())
+            .token_header("x-token")
+            .build()
+            .unwrap();
+        let mut request = with(&[]);
+        let value = HeaderValue::from_bytes(written).unwrap();
+        request.headers_mut().insert("x-token", value);
+        let answer = through(&layer, request).await;
+        answer.assert_is_logged_out();
+        assert_eq!(answer.credentials(), "header");
+        assert!(!is_live(&store, &token).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,21 +4,24 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use memchr::memmem::Finder;
 
-use super::{CookieFormat, CredentialKind, Credentials};
+use super::{Bounds, CookieFormat, CredentialKind, Credentials, unquote};
+use crate::FailureKind;
 
 /// Below this a substring search costs more to start than a hop from `;` to `;` does.
 const SHORT_FIELD: usize = 128;
 /// How often a field is searched for one byte of the name in vain.
 const MAX_MISSES: usize = 64;
-/// The most cookies of one request whose format is undone: a signature costs more than a scan.
-const MAX_TRIES: usize = 64;
+/// How many values are unsealed for each token that may be among them: a signature costs more than a
+/// scan.
+const TRIES_PER_TOKEN: usize = 4;
 
 /// Reads the values of one cookie out of all `Cookie` fields of a request.
 ///
 /// The fields are scanned as bytes, in time linear to their length: HTTP/2 splits cookies over
 /// several fields (RFC 9113 §8.2.3), browsers send the cookies of the parent domain and of the host
 /// under one name, and a neighbour in Latin-1 must not hide the token. White space around name and
-/// value and one pair of quotes around the value do not count.
+/// value does not count. A value that is quoted or percent-encoded has several readings: jars differ, and
+/// the token is what the login meant.
 pub(crate) struct CookieReader {
     name: Finder<'static>,
     /// Where the name has a byte that most headers have seldom.
@@ -38,29 +41,39 @@ impl CookieReader {
         }
     }
 
-    pub(crate) fn read(&self, headers: &HeaderMap, found: &mut Credentials) {
+    pub(crate) fn read(&self, headers: &HeaderMap, bounds: &Bounds, found: &mut Credentials) {
         if self.format.is_plain() {
-            self.scan(headers, |value| found.add(CredentialKind::Cookie, value));
+            self.scan(headers, |value| {
+                let max_len = bounds.cookie_len;
+                if memchr::memchr2(b'%', b'"', value).is_none() {
+                    found.add(CredentialKind::Cookie, value, max_len, bounds);
+                } else {
+                    found.add_readings(CredentialKind::Cookie, value, max_len, bounds);
+                }
+            });
         } else {
-            self.read_formatted(headers, found);
+            self.read_formatted(headers, bounds, found);
         }
     }
 
-    /// Out of line, lest the plain reading pays for it.
+    /// Out of line, so that the plain reading does not pay for it.
     #[inline(never)]
-    fn read_formatted(&self, headers: &HeaderMap, found: &mut Credentials) {
-        let mut tries = 0;
+    fn read_formatted(&self, headers: &HeaderMap, bounds: &Bounds, found: &mut Credentials) {
+        let mut tries = bounds.tokens.saturating_mul(TRIES_PER_TOKEN);
         self.scan(headers, |value| {
-            if value.is_empty() {
+            if unquote(value).is_empty() {
                 return;
             }
             found.kinds.insert(CredentialKind::Cookie);
-            tries += 1;
-            if tries > MAX_TRIES {
-                return;
-            }
-            if let Some(token) = self.format.read(self.name.needle(), value) {
-                found.add(CredentialKind::Cookie, &token);
+            if value.len() > bounds.cookie_len {
+                found.unread = Some(FailureKind::TokenTooLong);
+            } else if tries == 0 {
+                found.unread = Some(FailureKind::TooManyTokens);
+            } else {
+                tries -= 1;
+                if let Some(token) = self.format.read(self.name.needle(), unquote(value)) {
+                    found.add(CredentialKind::Cookie, &token, bounds.cookie_len, bounds);
+                }
             }
         });
     }
@@ -84,7 +97,7 @@ impl CookieReader {
             let rest = trim_start(field).strip_prefix(name);
             if let Some(value) = rest.and_then(|rest| trim_start(rest).strip_prefix(b"=")) {
                 let len = end.map_or(value.len(), |end| value.len() + end - field.len());
-                found(unquote(&value[..len]));
+                found(trim(&value[..len]));
             }
             match end {
                 Some(end) => field = &field[end + 1..],
@@ -123,7 +136,7 @@ impl CookieReader {
             }
             if let Some(value) = trim_start(&field[from..]).strip_prefix(b"=") {
                 let len = memchr::memchr(b';', value).unwrap_or(value.len());
-                found(unquote(&value[..len]));
+                found(trim(&value[..len]));
                 from = field.len() - value.len() + len;
             }
         }
@@ -144,11 +157,8 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-fn unquote(value: &[u8]) -> &[u8] {
-    match trim_start(trim_end(value)) {
-        [b'"', inner @ .., b'"'] => inner,
-        value => value,
-    }
+fn trim(bytes: &[u8]) -> &[u8] {
+    trim_start(trim_end(bytes))
 }
 
 #[cfg(test)]
@@ -156,7 +166,6 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
-    use super::super::MAX_TOKEN_LEN;
     use super::*;
     use crate::Token;
 
@@ -166,7 +175,11 @@ mod tests {
             headers.append(COOKIE, HeaderValue::from_bytes(field).unwrap());
         }
         let mut found = Credentials::default();
-        CookieReader::new("refreshToken", CookieFormat::plain()).read(&headers, &mut found);
+        CookieReader::new("refreshToken", CookieFormat::plain()).read(
+            &headers,
+            &Bounds::default(),
+            &mut found,
+        );
         found
     }
 
@@ -174,8 +187,8 @@ mod tests {
         found.tokens.iter().map(Token::expose).collect()
     }
 
-    /// The plain reading of RFC 6265 §5.4: split, trim, compare.
-    fn reference(fields: &[Vec<u8>]) -> (Vec<String>, bool) {
+    /// What the request presented, by the plain reading of RFC 6265 §5.4: split, trim, compare.
+    fn reference(fields: &[Vec<u8>]) -> (Vec<String>, bool, Option<FailureKind>) {
         let trim = |bytes: &[u8]| -> Vec<u8> {
             let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
             let start = bytes.iter().position(|b| !blank(b)).unwrap_or(bytes.len());
@@ -186,7 +199,7 @@ mod tests {
             bytes[start..end].to_vec()
         };
         let mut tokens: Vec<String> = Vec::new();
-        let mut presented = false;
+        let (mut presented, mut unread, mut values) = (false, None, 0);
         for field in fields {
             for pair in field.split(|&byte| byte == b';') {
                 let Some(equals) = pair.iter().position(|&byte| byte == b'=') else {
@@ -195,23 +208,62 @@ mod tests {
                 if trim(&pair[..equals]) != b"refreshToken" {
                     continue;
                 }
-                let mut value = trim(&pair[equals + 1..]);
-                if value.len() >= 2 && value[0] == b'"' && value[value.len() - 1] == b'"' {
-                    value = value[1..value.len() - 1].to_vec();
-                }
-                if value.is_empty() {
+                let value = trim(&pair[equals + 1..]);
+                if value.is_empty() || value == b"\"\"" {
                     continue;
                 }
                 presented = true;
-                let Ok(text) = String::from_utf8(value) else {
+                if value.len() > 4096 {
+                    unread = Some(FailureKind::TokenTooLong);
                     continue;
-                };
-                if text.len() <= 4096 && tokens.len() < 8 && !tokens.contains(&text) {
-                    tokens.push(text);
+                }
+                let mut new: Vec<String> = Vec::new();
+                for reading in readings(&value) {
+                    if !tokens.contains(&reading) && !new.contains(&reading) {
+                        new.push(reading);
+                    }
+                }
+                if !new.is_empty() && values == 16 {
+                    unread = Some(FailureKind::TooManyTokens);
+                } else if !new.is_empty() {
+                    values += 1;
+                    tokens.extend(new);
                 }
             }
         }
-        (tokens, presented)
+        tokens.sort();
+        (tokens, presented, unread)
+    }
+
+    /// As it is, without its quotes, percent-decoded; as UTF-8 and as Latin-1.
+    fn readings(value: &[u8]) -> Vec<String> {
+        let mut bare = value.to_vec();
+        if value.len() >= 2 && value[0] == b'"' && value[value.len() - 1] == b'"' {
+            bare = value[1..value.len() - 1].to_vec();
+        }
+        let decoded = [value, &bare[..]].map(|quoted| {
+            let (mut decoded, mut at) = (Vec::new(), 0);
+            while at < quoted.len() {
+                let digits = quoted.get(at + 1..at + 3).filter(|_| quoted[at] == b'%');
+                let byte = digits.and_then(|digits| {
+                    let digits = std::str::from_utf8(digits).ok()?;
+                    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                    is_hex.then(|| u8::from_str_radix(digits, 16).unwrap())
+                });
+                decoded.push(byte.unwrap_or(quoted[at]));
+                at += if byte.is_some() { 3 } else { 1 };
+            }
+            decoded
+        });
+        let [one, other] = decoded;
+        let all = [value.to_vec(), bare, one, other];
+        let utf8 = all
+            .iter()
+            .filter_map(|bytes| String::from_utf8(bytes.clone()).ok());
+        let latin1 = all
+            .iter()
+            .map(|bytes| bytes.iter().copied().map(char::from).collect());
+        utf8.chain(latin1).collect()
     }
 
     fn arbitrary_field() -> impl Strategy<Value = Vec<u8>> {
@@ -222,7 +274,10 @@ mod tests {
             4 => Just(b";".to_vec()),
             2 => Just(b"; ".to_vec()),
             1 => Just(b" \t".to_vec()),
-            1 => Just(b"\"".to_vec()),
+            2 => Just(b"\"".to_vec()),
+            2 => Just(b"%".to_vec()),
+            1 => Just(b"%2f".to_vec()),
+            1 => Just(b"%FC".to_vec()),
             1 => Just("ü".as_bytes().to_vec()),
             2 => Just(b"T".repeat(40)),
             3 => proptest::collection::vec(
@@ -241,9 +296,12 @@ mod tests {
         ) {
             let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
             let found = read(&slices);
-            let (tokens, presented) = reference(&fields);
-            prop_assert_eq!(exposed(&found), tokens);
+            let (tokens, presented, unread) = reference(&fields);
+            let mut seen = exposed(&found);
+            seen.sort_unstable();
+            prop_assert_eq!(seen, tokens);
             prop_assert_eq!(!found.kinds.is_empty(), presented);
+            prop_assert_eq!(found.unread, unread);
         }
     }
 
@@ -255,7 +313,11 @@ mod tests {
                 let mut headers = HeaderMap::new();
                 headers.append(COOKIE, field.parse().unwrap());
                 let mut found = Credentials::default();
-                CookieReader::new(name, CookieFormat::plain()).read(&headers, &mut found);
+                CookieReader::new(name, CookieFormat::plain()).read(
+                    &headers,
+                    &Bounds::default(),
+                    &mut found,
+                );
                 assert_eq!(exposed(&found), ["t"], "{field}");
             }
         }
@@ -263,24 +325,37 @@ mod tests {
 
     #[test]
     fn every_distinct_value_is_read_up_to_the_bound() {
-        let many = (0..20)
-            .map(|n| format!("refreshToken=t{n}"))
-            .collect::<Vec<_>>()
-            .join("; ");
-        let found = read(&[many.as_bytes(), b"refreshToken=t1"]);
-        assert_eq!(
-            exposed(&found),
-            ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"]
-        );
+        let fields = |values: usize| {
+            let pairs: Vec<_> = (0..values).map(|n| format!("refreshToken=t{n}")).collect();
+            pairs.join("; ")
+        };
+        let found = read(&[fields(16).as_bytes(), b"refreshToken=t1"]);
+        assert_eq!((found.tokens.len(), found.unread), (16, None));
+        let found = read(&[fields(17).as_bytes()]);
+        assert_eq!(found.tokens.len(), 16);
+        assert_eq!(found.unread, Some(FailureKind::TooManyTokens));
     }
 
     #[test]
-    fn a_token_over_the_bound_is_presented_but_not_read() {
-        let long = format!("refreshToken={}", "x".repeat(MAX_TOKEN_LEN + 1));
-        let found = read(&[long.as_bytes()]);
-        assert!(found.tokens.is_empty() && !found.kinds.is_empty());
+    fn a_value_counts_once_however_many_readings_it_has() {
+        let pairs: Vec<_> = (0..16)
+            .map(|n| format!("refreshToken=\"%C3%A9{n}\""))
+            .collect();
+        let found = read(&[pairs.join(";").as_bytes()]);
+        assert_eq!(found.unread, None);
+        assert!(exposed(&found).contains(&"\"%C3%A90\""));
+        assert!(exposed(&found).contains(&"%C3%A915"));
+        assert!(exposed(&found).contains(&"\u{e9}15"));
+        assert!(exposed(&found).contains(&"\u{c3}\u{a9}15"));
+    }
 
-        let longest = format!("refreshToken={}", "x".repeat(MAX_TOKEN_LEN));
-        assert_eq!(read(&[longest.as_bytes()]).tokens.len(), 1);
+    #[test]
+    fn a_cookie_over_the_bound_is_presented_but_not_read() {
+        let field = |len| format!("refreshToken={}", "x".repeat(len));
+        let found = read(&[field(4097).as_bytes()]);
+        assert!(found.tokens.is_empty() && !found.kinds.is_empty());
+        assert_eq!(found.unread, Some(FailureKind::TokenTooLong));
+        let found = read(&[field(4096).as_bytes()]);
+        assert_eq!((found.tokens.len(), found.unread), (1, None));
     }
 }

@@ -10,8 +10,10 @@ use cookie::{Cookie, CookieJar, Key};
 /// It is the format of the `cookie` crate, and of what is built on it: axum-extra's jars,
 /// tower-cookies, and so on. The login goes on to set its cookies as it does.
 ///
-/// A value that is not in the format holds no token: the store is not called for it, and the cookie
-/// is removed like any other. Of one request at most 64 values are tried.
+/// A value whose signature or encryption is not that of the login holds no token: the store is not
+/// called for it, and the cookie is removed like any other. Four values are tried for each token that a
+/// request may present
+/// ([`max_tokens`](crate::LogoutLayerBuilder::max_tokens)). With more the logout fails.
 #[derive(Clone, Debug, Default)]
 pub struct CookieFormat(Format);
 
@@ -19,7 +21,6 @@ pub struct CookieFormat(Format);
 enum Format {
     #[default]
     Plain,
-    PercentEncoded,
     #[cfg(feature = "signed")]
     Signed(Key),
     #[cfg(feature = "private")]
@@ -27,30 +28,12 @@ enum Format {
 }
 
 impl CookieFormat {
-    /// The token as it is.
+    /// The token as it is, in quotes, or with `%` and two hexadecimal digits for what a cookie cannot
+    /// hold: as `Cookie::encoded` of the crate `cookie` and axum-extra's `CookieJar` write it.
+    ///
+    /// Jars differ, so each distinct reading of a value is presented to the store.
     pub fn plain() -> Self {
         Self(Format::Plain)
-    }
-
-    /// The token with `%` and two hexadecimal digits for whatever a cookie cannot hold, as
-    /// `Cookie::encoded` of the crate `cookie` and axum-extra's `CookieJar`
-    /// write it. Only a token with other characters than letters, digits, `-`, `_`, `.` and `~`
-    /// looks any different.
-    ///
-    /// ```
-    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
-    /// use tower_logout::CookieFormat;
-    ///
-    /// # fn main() -> Result<(), tower_logout::ConfigError> {
-    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-    /// let layer = LogoutLayer::builder(store)
-    ///     .cookie_format(CookieFormat::percent_encoded())
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn percent_encoded() -> Self {
-        Self(Format::PercentEncoded)
     }
 
     /// The token behind its signature, as a [`SignedJar`](cookie::SignedJar) and axum-extra's
@@ -109,7 +92,6 @@ impl CookieFormat {
     pub(super) fn read<'v>(&self, name: &[u8], value: &'v [u8]) -> Option<Cow<'v, [u8]>> {
         match &self.0 {
             Format::Plain => Some(Cow::Borrowed(value)),
-            Format::PercentEncoded => Some(percent_encoding::percent_decode(value).into()),
             #[cfg(feature = "signed")]
             Format::Signed(key) => unseal(name, value, |cookie| {
                 CookieJar::new().signed(key).verify(cookie)

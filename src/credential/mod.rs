@@ -1,31 +1,34 @@
 //! What a request presents, and where it is read from.
 
+mod bounds;
 mod cookie;
 mod format;
 mod kind;
 mod source;
 mod token;
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use smallvec::SmallVec;
 
+use crate::FailureKind;
+
+pub(crate) use bounds::Bounds;
 pub(crate) use cookie::CookieReader;
 pub use format::CookieFormat;
 pub use kind::{CredentialKind, CredentialKinds};
 pub(crate) use source::Source;
 pub use token::Token;
 
-/// The longest token that is handed to a store, in bytes.
-const MAX_TOKEN_LEN: usize = 4096;
-/// The most distinct tokens of one request that are handed to a store.
-const MAX_TOKENS: usize = 8;
-
 /// All places that are looked at.
 pub(crate) struct Sources {
     /// Before the cookies: what a client puts into a header itself is not to be crowded out by
     /// cookies that another host of its domain has planted.
     pub(crate) headers: Vec<Source>,
-    pub(crate) cookie: CookieReader,
+    /// One for each name that the refresh cookie has or had.
+    pub(crate) cookies: SmallVec<[CookieReader; 1]>,
+    pub(crate) bounds: Bounds,
 }
 
 impl Sources {
@@ -33,9 +36,11 @@ impl Sources {
     pub(crate) fn read(&self, request: &Parts) -> Credentials {
         let mut found = Credentials::default();
         for source in &self.headers {
-            source.read(request, &mut found);
+            source.read(request, &self.bounds, &mut found);
         }
-        self.cookie.read(&request.headers, &mut found);
+        for cookie in &self.cookies {
+            cookie.read(&request.headers, &self.bounds, &mut found);
+        }
         found
     }
 }
@@ -43,27 +48,98 @@ impl Sources {
 /// What a request presented.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    /// The distinct tokens that are worth a store call.
+    /// The distinct tokens that the store is asked for: of each value all of its readings.
     pub(crate) tokens: SmallVec<[Token; 1]>,
-    /// What was presented, be it too long, too many or not text.
+    /// Where there was something.
     pub(crate) kinds: CredentialKinds,
+    /// Why something that was presented is not among the tokens. The logout must not succeed then.
+    pub(crate) unread: Option<FailureKind>,
+    /// How many values there were that brought a new token.
+    values: usize,
 }
 
 impl Credentials {
+    /// A value that is a token and nothing else.
     #[inline]
-    fn add(&mut self, kind: CredentialKind, value: &[u8]) {
-        if value.is_empty() {
+    fn add(&mut self, kind: CredentialKind, value: &[u8], max_len: usize, bounds: &Bounds) {
+        if self.is_readable(kind, value, max_len) {
+            match std::str::from_utf8(value) {
+                Ok(text) if value.is_ascii() => self.push_all([text], bounds),
+                text => self.push_all([latin1(value).as_str()].into_iter().chain(text), bounds),
+            }
+        }
+    }
+
+    /// A value that some jars quote or percent-encode: each of its readings is a token.
+    #[inline(never)]
+    fn add_readings(
+        &mut self,
+        kind: CredentialKind,
+        value: &[u8],
+        max_len: usize,
+        bounds: &Bounds,
+    ) {
+        if unquote(value).is_empty() || !self.is_readable(kind, value, max_len) {
             return;
+        }
+        let mut readings: SmallVec<[Cow<'_, [u8]>; 4]> = SmallVec::new();
+        for quoted in [value, unquote(value)] {
+            readings.push(Cow::Borrowed(quoted));
+            readings.push(percent_encoding::percent_decode(quoted).into());
+        }
+        let texts: Vec<_> = readings
+            .iter()
+            .flat_map(|reading| {
+                let text = std::str::from_utf8(reading).ok().map(ToOwned::to_owned);
+                let other = (!reading.is_ascii()).then(|| latin1(reading));
+                text.into_iter().chain(other)
+            })
+            .map(zeroize::Zeroizing::new)
+            .collect();
+        self.push_all(texts.iter().map(|text| text.as_str()), bounds);
+    }
+
+    fn is_readable(&mut self, kind: CredentialKind, value: &[u8], max_len: usize) -> bool {
+        if value.is_empty() {
+            return false;
         }
         self.kinds.insert(kind);
-        let Ok(text) = std::str::from_utf8(value) else {
-            return;
-        };
-        if text.len() <= MAX_TOKEN_LEN
-            && self.tokens.len() < MAX_TOKENS
-            && self.tokens.iter().all(|known| known.expose() != text)
-        {
-            self.tokens.push(Token::new(text));
+        if value.len() > max_len {
+            self.unread = Some(FailureKind::TokenTooLong);
+            return false;
         }
+        true
+    }
+
+    /// The readings of one value.
+    fn push_all<'t>(&mut self, readings: impl IntoIterator<Item = &'t str>, bounds: &Bounds) {
+        let mut is_counted = false;
+        for reading in readings {
+            if self.tokens.iter().any(|known| known.expose() == reading) {
+                continue;
+            }
+            if !is_counted {
+                if self.values == bounds.tokens {
+                    self.unread = Some(FailureKind::TooManyTokens);
+                    return;
+                }
+                self.values += 1;
+                is_counted = true;
+            }
+            self.tokens.push(Token::new(reading));
+        }
+    }
+}
+
+/// How frameworks read a header that is not ASCII, where they do not read it as UTF-8
+/// (RFC 9110 §5.5).
+fn latin1(value: &[u8]) -> String {
+    value.iter().copied().map(char::from).collect()
+}
+
+fn unquote(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inner @ .., b'"'] => inner,
+        value => value,
     }
 }

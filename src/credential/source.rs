@@ -6,9 +6,9 @@ use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 
-use super::{CredentialKind, Credentials, MAX_TOKENS, Token};
-use crate::ConfigError;
+use super::{Bounds, CredentialKind, Credentials, Token};
 use crate::media_type::is_grpc;
+use crate::{ConfigError, FailureKind};
 
 /// A user's own.
 type Find = Box<dyn Fn(&Parts, &mut dyn FnMut(Token) -> bool) + Send + Sync>;
@@ -65,30 +65,33 @@ impl Source {
         }))
     }
 
-    pub(super) fn read(&self, request: &Parts, found: &mut Credentials) {
+    pub(super) fn read(&self, request: &Parts, bounds: &Bounds, found: &mut Credentials) {
+        let mut add = |kind, value: &[u8]| {
+            found.add(kind, value, bounds.token_len, bounds);
+            found.unread != Some(FailureKind::TooManyTokens)
+        };
         match self {
             Self::Bearer => {
                 for value in request.headers.get_all(AUTHORIZATION) {
                     if let Some(token) = after_bearer(value.as_bytes()) {
-                        found.add(CredentialKind::Bearer, token);
+                        add(CredentialKind::Bearer, token);
                     }
                 }
             }
             Self::Header(name) => {
                 for value in request.headers.get_all(name) {
-                    found.add(CredentialKind::Header, value.as_bytes().trim_ascii());
+                    add(CredentialKind::Header, value.as_bytes().trim_ascii());
                 }
             }
             Self::Metadata(key) => {
                 if is_grpc(&request.headers) {
                     for value in request.headers.get_all(key) {
-                        found.add(CredentialKind::Metadata, value.as_bytes().trim_ascii());
+                        add(CredentialKind::Metadata, value.as_bytes().trim_ascii());
                     }
                 }
             }
             Self::Custom(find) => find(request, &mut |token| {
-                found.add(CredentialKind::Custom, token.expose().as_bytes());
-                found.tokens.len() < MAX_TOKENS
+                add(CredentialKind::Custom, token.expose().as_bytes())
             }),
         }
     }

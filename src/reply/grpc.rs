@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::ReplyBody;
-use crate::Outcome;
+use crate::{Outcome, Refusal};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -16,8 +16,12 @@ const EMPTY_MESSAGE: &str = "\0\0\0\0\0";
 pub(super) fn reply(outcome: &Outcome) -> Response<ReplyBody> {
     let status = match outcome {
         Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => "0",
-        Outcome::Refused(_) => "7", // PERMISSION_DENIED
-        Outcome::Failed(_) => "13", // INTERNAL
+        Outcome::Refused {
+            reason: Refusal::NoSubject,
+            ..
+        } => "16", // UNAUTHENTICATED
+        Outcome::Refused { .. } => "7", // PERMISSION_DENIED
+        Outcome::Failed(_) => "13",     // INTERNAL
     };
     let status = HeaderValue::from_static(status);
     let mut response = Response::new(ReplyBody::default());

@@ -31,6 +31,7 @@ pub struct Json {
     failure: Message,
     wrong_type: Message,
     cross_origin: Message,
+    no_subject: Message,
     problem_details: bool,
 }
 
@@ -81,6 +82,7 @@ impl Default for Json {
             failure: Message::error(super::FAILURE.into()),
             wrong_type: Message::error(Refusal::NotJson.to_string()),
             cross_origin: Message::error(Refusal::CrossOrigin.to_string()),
+            no_subject: Message::error(Refusal::NoSubject.to_string()),
             problem_details: false,
         }
     }
@@ -112,8 +114,8 @@ impl Json {
         self
     }
 
-    /// What a client is told whose content type is another. `Content-Type must be
-    /// application/json` by default.
+    /// What a client is told whose content type is another. By default what its content type must be,
+    /// and that a JSON body makes clients send it.
     ///
     /// ```
     /// tower_logout::reply::Json::new().not_json("Send JSON");
@@ -133,6 +135,17 @@ impl Json {
         self
     }
 
+    /// What a client is told that may not end other sessions, since its own has ended. `Log in again to
+    /// end other sessions: this one has ended` by default.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().no_subject("Log in again");
+    /// ```
+    pub fn no_subject(mut self, text: impl Into<String>) -> Self {
+        self.no_subject = self.error(text, Refusal::NoSubject.status());
+        self
+    }
+
     /// Sends errors as `application/problem+json` (RFC 9457), with the text as `detail`. Off by
     /// default, as the contract has them as `application/json`.
     ///
@@ -141,12 +154,17 @@ impl Json {
     /// ```
     pub fn problem_details(mut self) -> Self {
         self.problem_details = true;
-        let [failure, not_json, cross_origin] =
-            [&self.failure, &self.wrong_type, &self.cross_origin]
-                .map(|message| message.text.clone());
+        let [failure, not_json, cross_origin, no_subject] = [
+            &self.failure,
+            &self.wrong_type,
+            &self.cross_origin,
+            &self.no_subject,
+        ]
+        .map(|message| message.text.clone());
         self.failure(failure)
             .not_json(not_json)
             .cross_origin(cross_origin)
+            .no_subject(no_subject)
     }
 
     fn error(&self, text: impl Into<String>, status: StatusCode) -> Message {
@@ -165,8 +183,11 @@ impl Json {
     #[inline(always)]
     pub(super) fn answer(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<ReplyBody> {
         let message = match outcome {
-            Outcome::Refused(Refusal::NotJson) => &self.wrong_type,
-            Outcome::Refused(Refusal::CrossOrigin) => &self.cross_origin,
+            Outcome::Refused { reason, .. } => match reason {
+                Refusal::NotJson => &self.wrong_type,
+                Refusal::CrossOrigin => &self.cross_origin,
+                Refusal::NoSubject => &self.no_subject,
+            },
             Outcome::Failed(_) => &self.failure,
             Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
                 &self.success

@@ -12,11 +12,11 @@ mod redirect;
 mod site_data;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::Outcome;
+use crate::{Outcome, Scope};
 
 pub use body::ReplyBody;
 pub(crate) use by_client::ByClient;
@@ -85,7 +85,7 @@ where
 /// What a client is told of an outcome other than success.
 fn error_text(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Refused(refusal) => refusal.to_string(),
+        Outcome::Refused { reason, .. } => reason.to_string(),
         _ => FAILURE.into(),
     }
 }
@@ -103,24 +103,25 @@ pub(crate) struct Answer {
 
 /// What is left of a request while its logout is under way.
 pub(crate) enum Asked {
-    /// Its header map, which has room for the answer's headers.
-    Headers(HeaderMap),
+    /// Its header map without the headers, which has room for the answer's.
+    Emptied(HeaderMap),
     /// All of it, for a reply that may look at it.
     Whole(Box<Parts>),
 }
 
+impl Asked {
+    /// Without the headers before the store is called: while it is pending, its logout holds no token
+    /// but those that it ends.
+    pub(crate) fn emptied(mut headers: HeaderMap) -> Self {
+        headers.clear();
+        Self::Emptied(headers)
+    }
+}
+
 impl Answer {
-    pub(crate) fn to(
-        &self,
-        outcome: Outcome,
-        asked: Asked,
-        clears_cookies: bool,
-    ) -> Response<ReplyBody> {
+    pub(crate) fn to(&self, outcome: Outcome, asked: Asked) -> Response<ReplyBody> {
         let mut response = match asked {
-            Asked::Headers(mut recycled) => {
-                recycled.clear();
-                self.json.answer(&outcome, recycled)
-            }
+            Asked::Emptied(recycled) => self.json.answer(&outcome, recycled),
             Asked::Whole(request) => {
                 let reply = self.other.as_deref().unwrap_or(&self.json);
                 framed(reply, &outcome, &request)
@@ -128,7 +129,7 @@ impl Answer {
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let clears = clears_cookies
+        let clears = outcome.scope() != Scope::Others
             && match &outcome {
                 Outcome::Failed(_) => self.clear_on_failure,
                 outcome => outcome.is_logged_out(),
@@ -140,6 +141,11 @@ impl Answer {
             if let Some(value) = &self.clear_site_data {
                 headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
             }
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1. Browsers ask nobody for a password for this scheme.
+            let challenge = response.headers_mut().entry(WWW_AUTHENTICATE);
+            challenge.or_insert(HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(outcome);
         response

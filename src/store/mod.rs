@@ -44,7 +44,6 @@ pub use session::drop_expired_every;
 pub use session::{Rotation, Session, SessionStore};
 #[cfg(feature = "_sql")]
 pub use sql::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};
-pub(crate) use subject::revoke_scope;
 pub use subject::{Scope, SubjectStore};
 pub use transient::Transient;
 
@@ -62,6 +61,11 @@ pub use tower::BoxError;
 /// A token that is unknown, expired or malformed is [`Revocation::NotFound`], not an error
 /// (RFC 7009 §2.2). An error means: assume that the token still works.
 ///
+/// **Success is what was seen, not what was not seen.** `NotFound` says that the store has looked, and
+/// saw no such token. A statement that changed no rows does not say so: row level security, a
+/// trigger or a comparison of two character sets can hide a row that still works. What the store could
+/// not examine, and what it could not show to be gone, is an error.
+///
 /// It is implemented for `Arc<T>` and `Box<T>`, of `dyn TokenStore` too, and [`store_fn`] makes one
 /// from a closure.
 ///
@@ -72,6 +76,7 @@ pub use tower::BoxError;
 /// # struct Pool;
 /// # impl Pool {
 /// #     async fn execute(&self, _: &str, _: &str) -> Result<u64, BoxError> { Ok(1) }
+/// #     async fn exists(&self, _: &str, _: &str) -> Result<bool, BoxError> { Ok(false) }
 /// # }
 ///
 /// struct Sessions {
@@ -81,15 +86,15 @@ pub use tower::BoxError;
 /// #[async_trait]
 /// impl TokenStore for Sessions {
 ///     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-///         let deleted = self
-///             .pool
-///             .execute("delete from sessions where token = $1", token.expose())
-///             .await?;
-///         Ok(if deleted == 0 {
-///             Revocation::NotFound
-///         } else {
-///             Revocation::Revoked
-///         })
+///         let token = token.expose();
+///         let delete = "delete from sessions where token = $1";
+///         if self.pool.execute(delete, token).await? > 0 {
+///             return Ok(Revocation::Revoked);
+///         }
+///         if self.pool.exists("select 1 from sessions where token = $1", token).await? {
+///             return Err("the session was not deleted".into());
+///         }
+///         Ok(Revocation::NotFound)
 ///     }
 /// }
 /// ```

@@ -14,10 +14,22 @@ pub enum Scope {
     /// That of the presented token.
     #[default]
     This,
-    /// All but that of the presented token, which stays as it is, and so do its cookies.
+    /// All but that of the presented token, which stays as it is, and so do its cookies. Only a live
+    /// token keeps its session.
     Others,
     /// All, that of the presented token included.
     All,
+}
+
+impl Scope {
+    /// A name for logs: `"this"`, `"others"` or `"all"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::This => "this",
+            Self::Others => "others",
+            Self::All => "all",
+        }
+    }
 }
 
 /// A [`TokenStore`] that knows whose sessions it holds.
@@ -28,7 +40,7 @@ pub enum Scope {
 /// [`revoke_subject`](Self::revoke_subject) was called. A login at the same time may be ended, or not.
 ///
 /// In a logout, the subject is that of the presented token, as the store knows it: no request says
-/// whose sessions it ends.
+/// whose sessions it ends. A logout none of whose tokens names a subject is answered with a `401`.
 #[async_trait]
 pub trait SubjectStore: TokenStore {
     /// Whose session this token belongs to, be it the live one or rotated away. `None` if it is
@@ -51,31 +63,6 @@ pub trait SubjectStore: TokenStore {
     /// Whatever kept the store from knowing that the sessions are ended, as an
     /// [`Incomplete`](crate::Incomplete) where some were.
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError>;
-}
-
-/// Ends what is in scope of a presented token.
-pub(crate) async fn revoke_scope(
-    store: &impl SubjectStore,
-    token: &Token,
-    scope: Scope,
-) -> Result<Revocation, BoxError> {
-    let others = match scope {
-        Scope::This => Revocation::NotFound,
-        Scope::Others | Scope::All => match store.subject(token).await? {
-            Some(subject) => {
-                store
-                    .revoke_subject(&subject, std::slice::from_ref(token))
-                    .await?
-            }
-            None => Revocation::NotFound,
-        },
-    };
-    if scope == Scope::Others {
-        return Ok(others);
-    }
-    // Last, and whatever its subject: until all others have ended, the token names the subject for
-    // another attempt.
-    Ok(others.and(store.revoke(token).await?))
 }
 
 /// For `Arc` and `Box`, of `dyn SubjectStore` too.

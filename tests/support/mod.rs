@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, Full};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_logout::{
-    AuthCookies, LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore,
+    AuthCookies, FailureKind, LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore,
 };
 
 pub type TestBody = Full<Bytes>;
@@ -157,6 +157,14 @@ pub async fn through_default<T: TokenStore>(store: T, request: Request<TestBody>
 
 pub async fn through<T: TokenStore>(layer: &LogoutLayer<T>, request: Request<TestBody>) -> Answer {
     send(layer.layer(inner()), request).await
+}
+
+/// The category of the failure that a logout ended in.
+pub fn failure(answer: &Answer) -> FailureKind {
+    match &answer.outcome {
+        Some(Outcome::Failed(failure)) => failure.kind(),
+        other => panic!("it did not fail: {other:?}"),
+    }
 }
 
 /// A `Vec` that an outcome, an event or a byte can be pushed to from anywhere.

@@ -36,9 +36,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-    /// let layer = LogoutLayer::builder(store)
-    ///     .cookie_format(CookieFormat::percent_encoded())
-    ///     .build()?;
+    /// let layer = LogoutLayer::builder(store).cookie_format(CookieFormat::plain()).build()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -51,8 +49,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// bearer header holds differs per application: where it is an access token, the store has to
     /// know which session that belongs to.
     ///
-    /// All that a request presents is ended, by the same bounds: at most 8 distinct tokens of at most
-    /// 4096 bytes, those in headers before those in cookies.
+    /// All that a request presents is ended, those in headers before those in cookies.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -125,6 +122,61 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         I: IntoIterator<Item = Token>,
     {
         self.source(Ok(Source::custom(find)))
+    }
+
+    /// How many distinct values a request may present. 16 by default: a browser sends one cookie of a name
+    /// for each prefix of the path and each level of the domain, which is four times three for
+    /// `/auth/logout`, and other sources have room besides.
+    ///
+    /// A logout with more has those ended that are within the bound, and fails:
+    /// [`FailureKind::TooManyTokens`](crate::FailureKind::TooManyTokens). Another host of the same
+    /// site can plant cookies, and have your users' logouts fail. It cannot plant one whose name begins
+    /// with `__Host-`.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).max_tokens(32).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_tokens(mut self, tokens: usize) -> Self {
+        self.bounds.tokens = tokens;
+        self
+    }
+
+    /// How long the value of a cookie may be, in bytes. 4,096 by default, which no browser exceeds. A
+    /// logout with a longer one fails:
+    /// [`FailureKind::TokenTooLong`](crate::FailureKind::TokenTooLong).
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).max_cookie_len(8192).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_cookie_len(mut self, bytes: usize) -> Self {
+        self.bounds.cookie_len = bytes;
+        self
+    }
+
+    /// How long a token may be that is not in a cookie, in bytes. 16,384 by default. A logout with a
+    /// longer one fails: [`FailureKind::TokenTooLong`](crate::FailureKind::TokenTooLong).
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).bearer().max_token_len(65_536).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_token_len(mut self, bytes: usize) -> Self {
+        self.bounds.token_len = bytes;
+        self
     }
 
     fn source(mut self, source: Result<Source, ConfigError>) -> Self {

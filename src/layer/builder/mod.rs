@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::LogoutLayer;
-use crate::credential::{CookieReader, Source, Sources};
+use crate::credential::{Bounds, CookieReader, Source, Sources};
 use crate::csrf::Csrf;
 use crate::observe::Hook;
 use crate::reply::{Answer, ByClient, Json, Redirect, Reply};
@@ -25,6 +25,10 @@ mod proof;
 
 #[cfg(feature = "tokio")]
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+#[cfg(feature = "tokio")]
+const DEFAULT_DETACHED_TIMEOUT: Duration = Duration::from_secs(30);
+#[cfg(feature = "tokio")]
+const DEFAULT_MAX_IN_FLIGHT: usize = 1024;
 
 /// Configures a [`LogoutLayer`]. Made by [`LogoutLayer::builder`].
 #[must_use]
@@ -36,6 +40,7 @@ pub struct LogoutLayerBuilder<T> {
     headers: Vec<Source>,
     cookies: AuthCookies,
     cookie_format: CookieFormat,
+    bounds: Bounds,
     csrf: Csrf,
     reply: Option<Box<dyn Reply>>,
     forms: Option<Redirect>,
@@ -44,6 +49,10 @@ pub struct LogoutLayerBuilder<T> {
     hook: Option<Hook>,
     #[cfg(feature = "tokio")]
     deadline: Duration,
+    #[cfg(feature = "tokio")]
+    detached_timeout: Duration,
+    #[cfg(feature = "tokio")]
+    max_in_flight: usize,
     /// What a setter could not take.
     refused: Option<ConfigError>,
 }
@@ -73,6 +82,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             headers: Vec::new(),
             cookies: AuthCookies::default(),
             cookie_format: CookieFormat::default(),
+            bounds: Bounds::default(),
             csrf: Csrf {
                 require_json: true,
                 grpc: false,
@@ -86,6 +96,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             hook: None,
             #[cfg(feature = "tokio")]
             deadline: DEFAULT_DEADLINE,
+            #[cfg(feature = "tokio")]
+            detached_timeout: DEFAULT_DETACHED_TIMEOUT,
+            #[cfg(feature = "tokio")]
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
             refused: None,
         }
     }
@@ -96,7 +110,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///
     /// The first [`ConfigError`] of a setter, [`ConfigError::InvalidPath`] for a path that no request can have,
     /// [`ConfigError::DuplicatePath`] for two routes with one path, and
-    /// [`ConfigError::RefreshCookieNotSent`] if the refresh cookie's `Path` does not cover one.
+    /// [`ConfigError::RefreshCookieNotSent`] if the `Path` of a refresh cookie does not cover one.
     pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {
         if let Some(error) = self.refused {
             return Err(error);
@@ -132,7 +146,12 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 csrf: self.csrf,
                 sources: Sources {
                     headers: self.headers,
-                    cookie: CookieReader::new(self.cookies.refresh_name(), self.cookie_format),
+                    cookies: self
+                        .cookies
+                        .refresh_names()
+                        .map(|name| CookieReader::new(name, self.cookie_format.clone()))
+                        .collect(),
+                    bounds: self.bounds,
                 },
                 store: self.store,
                 answer: Arc::new(Answer {
@@ -144,12 +163,13 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 }),
                 hook: self.hook,
                 #[cfg(feature = "tokio")]
-                background: Background {
-                    deadline: self.deadline,
-                    tracker: tokio_util::task::TaskTracker::new(),
-                },
+                background: Arc::new(Background::new(
+                    self.deadline,
+                    self.detached_timeout,
+                    self.max_in_flight,
+                )),
                 #[cfg(not(feature = "tokio"))]
-                background: Background,
+                background: Arc::new(Background),
             }),
         }
     }

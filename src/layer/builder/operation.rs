@@ -54,4 +54,47 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self.deadline = deadline;
         self
     }
+
+    /// How long a revocation may go on in the background, after its deadline or its client has gone.
+    /// 30 seconds by default. It is given up then, which the hook is told as
+    /// [`FailureKind::GivenUp`](crate::FailureKind::GivenUp).
+    ///
+    /// A client was never told that such a logout succeeded.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).detached_timeout(Duration::from_secs(60)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn detached_timeout(mut self, timeout: Duration) -> Self {
+        self.detached_timeout = timeout;
+        self
+    }
+
+    /// How many revocations may be under way at once, those in the background included. 1,024 by
+    /// default. A logout beyond that is answered with a `500` at once, and the store is not called:
+    /// [`FailureKind::Overloaded`](crate::FailureKind::Overloaded).
+    ///
+    /// It bounds what logouts hold while a store does not answer. A concurrency limit outside of the
+    /// layer does not: it counts requests, and a revocation outlives its own.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).max_in_flight(100).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn max_in_flight(mut self, revocations: usize) -> Self {
+        self.max_in_flight = revocations;
+        self
+    }
 }
