@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use pin_project_lite::pin_project;
+
 use crate::observe::Observer;
 use crate::outcome::Failure;
 use crate::runtime::{Background, Runtime};
@@ -15,43 +17,60 @@ use crate::{FailureKind, Outcome};
 /// The common case costs no task and no timer: the timer starts when the store is pending, and the
 /// operation is handed to the runtime when this future is dropped or its deadline passes.
 ///
-/// `R` is what the caller needs after the outcome. All of it is boxed, so that a future that passes
-/// is no larger for it.
-pub(crate) struct Revoking<R>(Option<Box<State<R>>>);
+/// `R` is what the caller needs after the outcome. All of it is in one box, so that a future that
+/// passes is no larger for it.
+pub(crate) struct Revoking<R: Send + 'static>(Option<Boxed<R>>);
 
-struct State<R> {
-    rest: R,
-    observer: Observer,
-    runtime: Runtime,
-    operation: Operation,
+type Boxed<R> = Pin<Box<State<R, dyn Future<Output = Outcome> + Send>>>;
+
+pin_project! {
+    struct State<R, O: ?Sized> {
+        rest: Option<R>,
+        observer: Observer,
+        runtime: Runtime,
+        #[pin]
+        operation: O,
+    }
 }
 
-type Operation = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-impl<R> Revoking<R> {
+impl<R: Send + 'static> Revoking<R> {
+    #[inline]
     pub(crate) fn new(
         operation: impl Future<Output = Outcome> + Send + 'static,
         observer: Observer,
         background: &Arc<Background>,
         rest: R,
     ) -> Self {
-        Self(Some(Box::new(State {
-            rest,
+        Self(Some(Box::pin(State {
+            rest: Some(rest),
             observer,
             runtime: Runtime::new(background),
-            operation: Box::pin(operation),
+            operation,
         })))
     }
 }
 
-impl<R> State<R> {
-    fn detach(mut self, report: fn(&Observer, &Outcome)) -> R {
-        let (observer, operation) = (self.observer, self.operation);
-        self.runtime.spawn(operation, move |ended| {
-            let outcome = ended.unwrap_or_else(|| failed(FailureKind::GivenUp, &observer));
-            report(&observer, &outcome);
-        });
-        self.rest
+/// Lets the operation go on in the background, and returns what the caller needs.
+fn detach<R: Send + 'static>(mut state: Boxed<R>, report: fn(&Observer, &Outcome)) -> Option<R> {
+    let this = state.as_mut().project();
+    let rest = this.rest.take();
+    let observer = this.observer.clone();
+    let background = this.runtime.background();
+    background.spawn(Detached(state), move |ended| {
+        let outcome = ended.unwrap_or_else(|| failed(FailureKind::GivenUp, &observer));
+        report(&observer, &outcome);
+    });
+    rest
+}
+
+/// The operation alone.
+struct Detached<R>(Boxed<R>);
+
+impl<R> Future for Detached<R> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.0.as_mut().project().operation.poll(cx)
     }
 }
 
@@ -59,7 +78,7 @@ fn failed(kind: FailureKind, observer: &Observer) -> Outcome {
     Outcome::Failed(Failure::new(kind).of(observer.credentials, observer.scope))
 }
 
-impl<R> Future for Revoking<R> {
+impl<R: Send + 'static> Future for Revoking<R> {
     type Output = (Outcome, R);
 
     #[inline]
@@ -68,25 +87,32 @@ impl<R> Future for Revoking<R> {
         let Some(mut state) = self.0.take() else {
             return Poll::Pending;
         };
-        if let Poll::Ready(outcome) = state.operation.as_mut().poll(cx) {
+        let this = state.as_mut().project();
+        let (outcome, rest) = if let Poll::Ready(outcome) = this.operation.poll(cx) {
+            this.observer.report(&outcome);
+            (outcome, this.rest.take())
+        } else {
+            let state = self.0.insert(state);
+            ready!(state.as_mut().project().runtime.poll_deadline(cx));
+            let outcome = failed(FailureKind::Deadline, &state.observer);
             state.observer.report(&outcome);
-            return Poll::Ready((outcome, state.rest));
-        }
-        let state = self.0.insert(state);
-        ready!(state.runtime.poll_deadline(cx));
-        let outcome = failed(FailureKind::Deadline, &state.observer);
-        state.observer.report(&outcome);
-        match self.0.take() {
-            Some(state) => Poll::Ready((outcome, state.detach(Observer::report_late))),
+            let state = self.0.take();
+            (
+                outcome,
+                state.and_then(|state| detach(state, Observer::report_late)),
+            )
+        };
+        match rest {
+            Some(rest) => Poll::Ready((outcome, rest)),
             None => Poll::Pending,
         }
     }
 }
 
-impl<R> Drop for Revoking<R> {
+impl<R: Send + 'static> Drop for Revoking<R> {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {
-            state.detach(Observer::report);
+            detach(state, Observer::report);
         }
     }
 }

@@ -31,7 +31,9 @@ impl Observer {
     /// Once per logout.
     pub(crate) fn report(&self, outcome: &Outcome) {
         #[cfg(feature = "tracing")]
-        event(outcome, self.started);
+        if is_traced() {
+            event(outcome, self.started);
+        }
         #[cfg(feature = "metrics")]
         crate::measure::measure(outcome, self.started.elapsed());
         self.call_hook(outcome);
@@ -50,6 +52,13 @@ impl Observer {
             let _ = catch_unwind(AssertUnwindSafe(|| hook(outcome, took)));
         }
     }
+}
+
+/// Whether anybody listens to any event: where nobody does, a logout need not look for its span.
+#[cfg(feature = "tracing")]
+pub(crate) fn is_traced() -> bool {
+    use tracing::level_filters::LevelFilter;
+    LevelFilter::current() != LevelFilter::OFF
 }
 
 #[cfg(feature = "tracing")]

@@ -1,5 +1,6 @@
 //! The operation of a logout: it ends all that was presented.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,43 +20,18 @@ pub(crate) async fn revoke_all<T: TokenStore>(
     action: Action<T>,
     presented: &Credentials,
 ) -> Outcome {
-    let credentials = presented.kinds;
-    let mut scope = action.scope;
-    let revoked = match action.revoke_subjects {
-        None => revoke_each(store, &presented.tokens).await,
-        Some(revoke_subjects) => revoke_subjects(store, &presented.tokens, scope).await,
-    };
-    if revoked.kept_none {
-        scope = Scope::All;
-    }
-    let sessions = revoked.ended;
-    let unread = || presented.unread.map(Failure::new);
-    if let Some(failure) = revoked.failure.or_else(unread) {
-        Outcome::Failed(failure.after(sessions).of(credentials, scope))
-    } else if revoked.names_no_subject {
-        Outcome::Refused {
-            reason: Refusal::NoSubject,
-            credentials,
-            scope,
-        }
-    } else if revoked.any_ended {
-        Outcome::Revoked {
-            sessions,
-            credentials,
-            scope,
-        }
-    } else {
-        Outcome::AlreadyEnded { credentials, scope }
-    }
-}
-
-async fn revoke_each<T: TokenStore>(store: &T, tokens: &[Token]) -> Revoked {
+    let tokens = &presented.tokens;
     let mut revoked = Revoked::default();
-    for token in tokens {
-        let call = async { store.revoke(token).await };
-        revoked.add(call, tokens).await;
+    match action.revoke_subjects {
+        None => {
+            for token in tokens {
+                let result = caught(async { store.revoke(token).await }).await;
+                revoked.add(result, tokens);
+            }
+        }
+        Some(revoke_subjects) => revoke_subjects(store, tokens, action.scope, &mut revoked).await,
     }
-    revoked
+    revoked.outcome(presented, action.scope)
 }
 
 /// Ends the sessions of the subjects that the tokens name.
@@ -63,12 +39,12 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
     store: &T,
     tokens: &[Token],
     scope: Scope,
-) -> Revoked {
-    let mut revoked = Revoked::default();
+    revoked: &mut Revoked,
+) {
     let mut subjects = Vec::new();
     for token in tokens {
-        let call = async { store.subject(token).await };
-        if let Some(Some(subject)) = revoked.result(call, tokens).await
+        let result = caught(async { store.subject(token).await }).await;
+        if let Some(Some(subject)) = revoked.unless_failed(result, tokens)
             && !subjects.contains(&subject)
         {
             subjects.push(subject);
@@ -76,26 +52,35 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
     }
     revoked.names_no_subject = subjects.is_empty();
     for subject in &subjects {
-        let call = async { store.revoke_subject(subject, tokens).await };
-        revoked.add(call, tokens).await;
+        let result = caught(async { store.revoke_subject(subject, tokens).await }).await;
+        revoked.add(result, tokens);
     }
-    if scope == Scope::All && !subjects.is_empty() && revoked.failure.is_none() {
-        // Last: until all others have ended, the tokens name the subject for another attempt.
+    if subjects.is_empty() || revoked.failure.is_some() {
+        // Until all others have ended, the tokens name the subject for another attempt.
+        return;
+    }
+    if scope == Scope::All {
         for token in tokens {
-            let call = async { store.revoke(token).await };
-            revoked.add(call, tokens).await;
+            let result = caught(async { store.revoke(token).await }).await;
+            revoked.add(result, tokens);
         }
-    }
-    if scope == Scope::Others && !subjects.is_empty() {
+    } else {
         revoked.kept_none = true;
         for token in tokens {
-            let call = async { store.subject(token).await };
-            if !matches!(revoked.result(call, tokens).await, Some(None)) {
+            let result = caught(async { store.subject(token).await }).await;
+            if !matches!(revoked.unless_failed(result, tokens), Some(None)) {
                 revoked.kept_none = false;
             }
         }
     }
-    revoked
+}
+
+/// What a call to a store came to, or its panic.
+type Caught<R> = Result<Result<R, BoxError>, Box<dyn Any + Send>>;
+
+/// The store is called in `call`, since it may panic before it returns a future.
+fn caught<R>(call: impl Future<Output = Result<R, BoxError>>) -> impl Future<Output = Caught<R>> {
+    AssertUnwindSafe(call).catch_unwind()
 }
 
 /// What became of the calls to a store.
@@ -110,12 +95,8 @@ pub(crate) struct Revoked {
 }
 
 impl Revoked {
-    async fn add(
-        &mut self,
-        call: impl Future<Output = Result<Revocation, BoxError>>,
-        tokens: &[Token],
-    ) {
-        match self.result(call, tokens).await {
+    fn add(&mut self, result: Caught<Revocation>, tokens: &[Token]) {
+        match self.unless_failed(result, tokens) {
             None | Some(Revocation::NotFound) => {}
             Some(Revocation::Revoked) => self.any_ended = true,
             Some(Revocation::Sessions(sessions)) => {
@@ -125,24 +106,13 @@ impl Revoked {
         }
     }
 
-    /// What a call came to, unless it failed or panicked. The store is called in it, since it may panic
-    /// before it returns a future.
-    async fn result<R>(
-        &mut self,
-        call: impl Future<Output = Result<R, BoxError>>,
-        tokens: &[Token],
-    ) -> Option<R> {
-        match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(Ok(result)) => Some(result),
-            Ok(Err(error)) => {
-                self.fail(error, tokens);
-                None
-            }
-            Err(_panic) => {
-                self.failure = Some(Failure::new(FailureKind::Panic));
-                None
-            }
+    fn unless_failed<R>(&mut self, result: Caught<R>, tokens: &[Token]) -> Option<R> {
+        match result {
+            Ok(Ok(result)) => return Some(result),
+            Ok(Err(error)) => self.fail(error, tokens),
+            Err(_panic) => self.failure = Some(Failure::new(FailureKind::Panic)),
         }
+        None
     }
 
     /// It is the store's code that says what the error is made of, and puts it into words.
@@ -160,6 +130,29 @@ impl Revoked {
                 }
             }
             Err(_panic) => self.failure = Some(Failure::new(FailureKind::Panic)),
+        }
+    }
+
+    fn outcome(self, presented: &Credentials, scope: Scope) -> Outcome {
+        let (sessions, credentials) = (self.ended, presented.kinds);
+        let scope = if self.kept_none { Scope::All } else { scope };
+        let unread = || presented.unread.map(Failure::new);
+        if let Some(failure) = self.failure.or_else(unread) {
+            Outcome::Failed(failure.after(sessions).of(credentials, scope))
+        } else if self.names_no_subject {
+            Outcome::Refused {
+                reason: Refusal::NoSubject,
+                credentials,
+                scope,
+            }
+        } else if self.any_ended {
+            Outcome::Revoked {
+                sessions,
+                credentials,
+                scope,
+            }
+        } else {
+            Outcome::AlreadyEnded { credentials, scope }
         }
     }
 }

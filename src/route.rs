@@ -17,7 +17,8 @@ pub(crate) struct Action<T> {
     pub(crate) revoke_subjects: Option<RevokeSubjects<T>>,
 }
 
-type RevokeSubjects<T> = for<'a> fn(&'a T, &'a [Token], Scope) -> BoxFuture<'a, Revoked>;
+type RevokeSubjects<T> =
+    for<'a> fn(&'a T, &'a [Token], Scope, &'a mut Revoked) -> BoxFuture<'a, ()>;
 
 impl<T> Clone for Action<T> {
     fn clone(&self) -> Self {
@@ -42,8 +43,8 @@ impl<T: SubjectStore> Action<T> {
             Scope::This => Self::this(),
             Scope::Others | Scope::All => Self {
                 scope,
-                revoke_subjects: Some(|store, tokens, scope| {
-                    Box::pin(revoke_subjects(store, tokens, scope))
+                revoke_subjects: Some(|store, tokens, scope, revoked| {
+                    Box::pin(revoke_subjects(store, tokens, scope, revoked))
                 }),
             },
         }

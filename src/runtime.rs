@@ -11,30 +11,22 @@ mod with_tokio {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::pin::Pin;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll};
     use std::time::Duration;
 
     use futures::future::{Either, select};
     use tokio::runtime::Handle;
-    use tokio::sync::{OwnedSemaphorePermit, Semaphore};
     use tokio::time::Sleep;
     use tokio_util::task::TaskTracker;
-
-    /// Held while a revocation is under way, in a request or behind it.
-    pub(crate) struct Permit(OwnedSemaphorePermit);
-
-    impl Permit {
-        pub(crate) fn release(self) {
-            drop(self.0);
-        }
-    }
 
     /// What all logouts of a layer share.
     #[derive(Debug)]
     pub(crate) struct Background {
         deadline: Duration,
         detached_timeout: Duration,
-        in_flight: Arc<Semaphore>,
+        max_in_flight: usize,
+        in_flight: AtomicUsize,
         pub(crate) tracker: TaskTracker,
     }
 
@@ -44,19 +36,29 @@ mod with_tokio {
             detached_timeout: Duration,
             max_in_flight: usize,
         ) -> Self {
-            let max_in_flight = max_in_flight.min(Semaphore::MAX_PERMITS);
             Self {
                 deadline,
                 detached_timeout,
-                in_flight: Arc::new(Semaphore::new(max_in_flight)),
+                max_in_flight,
+                in_flight: AtomicUsize::new(0),
                 tracker: TaskTracker::new(),
             }
         }
 
         /// `None` if as many revocations are under way as are allowed.
-        pub(crate) fn try_begin(&self) -> Option<Permit> {
-            let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
-            Some(Permit(permit))
+        pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
+            let permit = Permit(Arc::clone(self));
+            let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+            (before < self.max_in_flight).then_some(permit)
+        }
+    }
+
+    /// Held while a revocation is under way, in a request or behind it.
+    pub(crate) struct Permit(Arc<Background>);
+
+    impl Drop for Permit {
+        fn drop(&mut self) {
+            self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -77,7 +79,11 @@ mod with_tokio {
                 background: Arc::clone(background),
                 timer: None,
                 #[cfg(feature = "tracing")]
-                span: tracing::Span::current(),
+                span: if crate::observe::is_traced() {
+                    tracing::Span::current()
+                } else {
+                    tracing::Span::none()
+                },
             }
         }
 
@@ -103,12 +109,35 @@ mod with_tokio {
             }
         }
 
-        /// Lets an operation end in a task of its own, or give up, and hands on what it came to.
-        pub(crate) fn spawn<T: Send + 'static>(
-            &mut self,
-            operation: Pin<Box<dyn Future<Output = T> + Send>>,
-            ended: impl FnOnce(Option<T>) + Send + 'static,
-        ) {
+        /// Where the operation of this logout may go on.
+        pub(crate) fn background(&mut self) -> Detacher {
+            Detacher {
+                handle: self.handle().cloned(),
+                background: Arc::clone(&self.background),
+                #[cfg(feature = "tracing")]
+                span: self.span.clone(),
+            }
+        }
+    }
+
+    /// Lets an operation end in a task of its own.
+    pub(crate) struct Detacher {
+        handle: Option<Handle>,
+        background: Arc<Background>,
+        #[cfg(feature = "tracing")]
+        span: tracing::Span,
+    }
+
+    impl Detacher {
+        /// Hands on what the operation came to, or that it was given up.
+        pub(crate) fn spawn<F>(
+            self,
+            operation: F,
+            ended: impl FnOnce(Option<F::Output>) + Send + 'static,
+        ) where
+            F: Future + Send + Unpin + 'static,
+            F::Output: Send,
+        {
             let timeout = self.background.detached_timeout;
             let task = async move {
                 // A runtime may have no timer.
@@ -125,10 +154,9 @@ mod with_tokio {
                 }
             };
             #[cfg(feature = "tracing")]
-            let task = tracing::Instrument::instrument(task, self.span.clone());
-            let tracker = self.background.tracker.clone();
-            if let Some(handle) = self.handle() {
-                tracker.spawn_on(task, handle);
+            let task = tracing::Instrument::instrument(task, self.span);
+            if let Some(handle) = &self.handle {
+                self.background.tracker.spawn_on(task, handle);
             }
         }
     }
@@ -138,23 +166,17 @@ mod with_tokio {
 #[cfg(not(feature = "tokio"))]
 mod without {
     use std::future::Future;
-    use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Poll};
 
     pub(crate) struct Permit;
-
-    #[allow(clippy::unused_self)]
-    impl Permit {
-        pub(crate) fn release(self) {}
-    }
 
     #[derive(Debug)]
     pub(crate) struct Background;
 
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
     impl Background {
-        pub(crate) fn try_begin(&self) -> Option<Permit> {
+        pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
             Some(Permit)
         }
     }
@@ -171,10 +193,19 @@ mod without {
             Poll::Pending
         }
 
-        pub(crate) fn spawn<T>(
-            &mut self,
-            _: Pin<Box<dyn Future<Output = T> + Send>>,
-            _: impl FnOnce(Option<T>) + Send + 'static,
+        pub(crate) fn background(&self) -> Detacher {
+            Detacher
+        }
+    }
+
+    pub(crate) struct Detacher;
+
+    #[allow(clippy::unused_self)]
+    impl Detacher {
+        pub(crate) fn spawn<F: Future>(
+            self,
+            _: F,
+            _: impl FnOnce(Option<F::Output>) + Send + 'static,
         ) {
         }
     }

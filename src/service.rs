@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::future::{Either, Ready, ready};
+use futures::future::{Ready, ready};
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -56,18 +56,18 @@ impl<T: TokenStore> Config<T> {
     ) -> ResponseFuture<F> {
         // The body goes here, unread: it has no say, and may never end.
         let (parts, _) = request.into_parts();
-        let (credentials, operation) = match self.presented(&parts, action.scope) {
-            Ok((found, permit)) => {
-                let config = Arc::clone(self);
-                let kinds = found.kinds;
-                let operation = async move {
-                    let outcome = revoke_all(&config.store, action, &found).await;
-                    permit.release();
-                    outcome
-                };
-                (kinds, Either::Right(operation))
+        let presented = self.presented(&parts, action.scope);
+        let credentials = match &presented {
+            Ok((found, _)) => found.kinds,
+            Err(outcome) => outcome.credentials(),
+        };
+        let config = Arc::clone(self);
+        let operation = async move {
+            // By reference, since what is moved in here is copied.
+            match &presented {
+                Ok((found, _permit)) => revoke_all(&config.store, action, found).await,
+                Err(outcome) => outcome.clone(),
             }
-            Err(outcome) => (outcome.credentials(), Either::Left(ready(outcome))),
         };
         // Taken apart here, since a request is large to hand on.
         let asked = match &self.answer.other {

@@ -92,11 +92,25 @@ impl<'a> Asked<'a> {
 
 fn assert_is_an_origin(text: &str) {
     let (scheme, host) = text.split_once("://").unwrap();
-    assert!(scheme == "http" || scheme == "https", "{text:?}");
+    let opaque = [
+        "about",
+        "blob",
+        "data",
+        "file",
+        "ftp",
+        "javascript",
+        "ws",
+        "wss",
+    ];
+    assert!(!opaque.contains(&scheme), "{text:?}");
     assert!(!host.is_empty() && !host.contains(['/', '?', '#', '@', '\\', '*']));
     assert!(!text.bytes().any(|byte| byte.is_ascii_uppercase()));
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?}");
-    let default = if scheme == "http" { ":80" } else { ":443" };
+    let default = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => ":",
+    };
     assert!(!host.ends_with(default) && !host.ends_with(':'), "{text:?}");
 }
 

@@ -45,7 +45,8 @@ impl CookieReader {
         if self.format.is_plain() {
             self.scan(headers, |value| {
                 let max_len = bounds.cookie_len;
-                if memchr::memchr2(b'%', b'"', value).is_none() {
+                let is_quoted = value.first() == Some(&b'"');
+                if !is_quoted && memchr::memchr(b'%', value).is_none() {
                     found.add(CredentialKind::Cookie, value, max_len, bounds);
                 } else {
                     found.add_readings(CredentialKind::Cookie, value, max_len, bounds);

@@ -64,7 +64,7 @@ impl Credentials {
     fn add(&mut self, kind: CredentialKind, value: &[u8], max_len: usize, bounds: &Bounds) {
         if self.is_readable(kind, value, max_len) {
             match std::str::from_utf8(value) {
-                Ok(text) if value.is_ascii() => self.push_all([text], bounds),
+                Ok(text) if value.is_ascii() => self.push(text, &mut false, bounds),
                 text => self.push_all([latin1(value).as_str()].into_iter().chain(text), bounds),
             }
         }
@@ -115,19 +115,24 @@ impl Credentials {
     fn push_all<'t>(&mut self, readings: impl IntoIterator<Item = &'t str>, bounds: &Bounds) {
         let mut is_counted = false;
         for reading in readings {
-            if self.tokens.iter().any(|known| known.expose() == reading) {
-                continue;
-            }
-            if !is_counted {
-                if self.values == bounds.tokens {
-                    self.unread = Some(FailureKind::TooManyTokens);
-                    return;
-                }
-                self.values += 1;
-                is_counted = true;
-            }
-            self.tokens.push(Token::new(reading));
+            self.push(reading, &mut is_counted, bounds);
         }
+    }
+
+    #[inline]
+    fn push(&mut self, reading: &str, is_counted: &mut bool, bounds: &Bounds) {
+        if self.tokens.iter().any(|known| known.expose() == reading) {
+            return;
+        }
+        if !*is_counted {
+            if self.values == bounds.tokens {
+                self.unread = Some(FailureKind::TooManyTokens);
+                return;
+            }
+            self.values += 1;
+            *is_counted = true;
+        }
+        self.tokens.push(Token::new(reading));
     }
 }
 

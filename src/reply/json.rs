@@ -195,9 +195,9 @@ impl Json {
         };
         let is_error = !outcome.is_logged_out();
         let content_type = if is_error && self.problem_details {
-            HeaderValue::from_static("application/problem+json")
+            const { HeaderValue::from_static("application/problem+json") }
         } else {
-            HeaderValue::from_static("application/json")
+            const { HeaderValue::from_static("application/json") }
         };
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, message.length.clone());

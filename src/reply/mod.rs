@@ -128,7 +128,10 @@ impl Answer {
             }
         };
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            CACHE_CONTROL,
+            const { HeaderValue::from_static("no-store") },
+        );
         let clears = outcome.scope() != Scope::Others
             && match &outcome {
                 Outcome::Failed(_) => self.clear_on_failure,
