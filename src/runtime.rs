@@ -109,29 +109,10 @@ mod with_tokio {
             }
         }
 
-        /// Where the operation of this logout may go on.
-        pub(crate) fn background(&mut self) -> Detacher {
-            Detacher {
-                handle: self.handle().cloned(),
-                background: Arc::clone(&self.background),
-                #[cfg(feature = "tracing")]
-                span: self.span.clone(),
-            }
-        }
-    }
-
-    /// Lets an operation end in a task of its own.
-    pub(crate) struct Detacher {
-        handle: Option<Handle>,
-        background: Arc<Background>,
-        #[cfg(feature = "tracing")]
-        span: tracing::Span,
-    }
-
-    impl Detacher {
-        /// Hands on what the operation came to, or that it was given up.
+        /// Lets an operation end in a task of its own, and hands on what it came to, or that it was given
+        /// up.
         pub(crate) fn spawn<F>(
-            self,
+            mut self,
             operation: F,
             ended: impl FnOnce(Option<F::Output>) + Send + 'static,
         ) where
@@ -154,9 +135,10 @@ mod with_tokio {
                 }
             };
             #[cfg(feature = "tracing")]
-            let task = tracing::Instrument::instrument(task, self.span);
-            if let Some(handle) = &self.handle {
-                self.background.tracker.spawn_on(task, handle);
+            let task = tracing::Instrument::instrument(task, self.span.clone());
+            let tracker = self.background.tracker.clone();
+            if let Some(handle) = self.handle() {
+                tracker.spawn_on(task, handle);
             }
         }
     }
@@ -193,15 +175,6 @@ mod without {
             Poll::Pending
         }
 
-        pub(crate) fn background(&self) -> Detacher {
-            Detacher
-        }
-    }
-
-    pub(crate) struct Detacher;
-
-    #[allow(clippy::unused_self)]
-    impl Detacher {
         pub(crate) fn spawn<F: Future>(
             self,
             _: F,

@@ -1,7 +1,7 @@
 //! The contract's answers (§5).
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -40,18 +40,12 @@ pub struct Json {
 struct Message {
     text: String,
     bytes: Bytes,
-    length: HeaderValue,
 }
 
 impl Message {
     fn new(text: String, body: &Value) -> Self {
         let bytes = Bytes::from(body.to_string());
-        let length = bytes.len().into();
-        Self {
-            text,
-            bytes,
-            length,
-        }
+        Self { text, bytes }
     }
 
     fn success(text: String) -> Self {
@@ -200,7 +194,6 @@ impl Json {
             const { HeaderValue::from_static("application/json") }
         };
         headers.insert(CONTENT_TYPE, content_type);
-        headers.insert(CONTENT_LENGTH, message.length.clone());
         let mut response = Response::new(ReplyBody::from(message.bytes.clone()));
         if is_error {
             *response.status_mut() = outcome.status();

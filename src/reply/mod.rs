@@ -31,7 +31,8 @@ const FAILURE: &str = "Error logging out";
 
 /// Makes the answer to a logout. Set by [`reply_with`](crate::LogoutLayerBuilder::reply_with).
 ///
-/// The layer adds `Cache-Control: no-store`, `Content-Length` and the removal cookies. An answer
+/// The layer adds `Cache-Control: no-store` and the removal cookies, and takes a `Content-Length` away:
+/// the server knows the length of the body, and whether its answer may have the header. An answer
 /// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens. A panic
 /// in it is the server's to catch, as one of a handler is; the session is ended by then.
 ///
@@ -124,7 +125,9 @@ impl Answer {
             Asked::Emptied(recycled) => self.json.answer(&outcome, recycled),
             Asked::Whole(request) => {
                 let reply = self.other.as_deref().unwrap_or(&self.json);
-                framed(reply, &outcome, &request)
+                let mut response = reply.reply(&outcome, &request);
+                response.headers_mut().remove(CONTENT_LENGTH);
+                response
             }
         };
         let headers = response.headers_mut();
@@ -153,21 +156,4 @@ impl Answer {
         response.extensions_mut().insert(outcome);
         response
     }
-}
-
-/// With the `Content-Length` that its body has, where it may have one (RFC 9110 §8.6).
-#[inline(never)]
-fn framed(reply: &dyn Reply, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
-    let mut response = reply.reply(outcome, request);
-    let status = response.status();
-    let none = status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || response.body().trailers.is_some();
-    if none {
-        response.headers_mut().remove(CONTENT_LENGTH);
-    } else {
-        let length = response.body().data.len();
-        response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    }
-    response
 }
