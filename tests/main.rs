@@ -7,6 +7,7 @@ mod support;
 
 mod an_existing_table;
 mod axum_placement;
+mod browser_memory;
 mod browser_truth;
 mod cookie_configuration;
 mod disconnect_deadline_panic;

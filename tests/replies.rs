@@ -302,6 +302,8 @@ async fn site_data_is_cleared_where_that_is_asked_for_and_the_cookies_are() {
             SiteData::Cookies,
             SiteData::Storage,
             SiteData::ExecutionContexts,
+            SiteData::PrefetchCache,
+            SiteData::PrerenderCache,
         ])
         .build()
         .unwrap();
@@ -318,7 +320,7 @@ async fn site_data_is_cleared_where_that_is_asked_for_and_the_cookies_are() {
     answer.assert_is_logged_out();
     assert_eq!(
         answer.headers[SITE_DATA],
-        r#""cookies", "storage", "executionContexts""#
+        r#""cookies", "storage", "executionContexts", "prefetchCache", "prerenderCache""#
     );
 }
 

@@ -14,6 +14,11 @@ pub enum SiteData {
     Storage,
     /// Reloads the origin's other tabs, in browsers that know it.
     ExecutionContexts,
+    /// Pages that were fetched ahead, by speculation rules say. Chromium shows such a page after the
+    /// logout as it was before, also one with `Cache-Control: no-store`.
+    PrefetchCache,
+    /// Pages that were rendered ahead, which Chromium shows as it does those of `PrefetchCache`.
+    PrerenderCache,
 }
 
 impl SiteData {
@@ -22,6 +27,8 @@ impl SiteData {
             Self::Cookies => "\"cookies\"",
             Self::Storage => "\"storage\"",
             Self::ExecutionContexts => "\"executionContexts\"",
+            Self::PrefetchCache => "\"prefetchCache\"",
+            Self::PrerenderCache => "\"prerenderCache\"",
         }
     }
 }
