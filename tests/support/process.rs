@@ -62,7 +62,12 @@ impl ExampleServer {
 
     /// `examples/axum.rs`, not yet started.
     pub fn command(folder: &Path) -> Command {
-        example("axum", folder)
+        Self::command_of("axum", folder)
+    }
+
+    /// An example, not yet started.
+    pub fn command_of(name: &str, folder: &Path) -> Command {
+        example(name, folder)
     }
 
     /// How much memory it has, in KiB.

@@ -1,0 +1,128 @@
+//! The app that is asked for all but the logout.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, try_join};
+use http::header::{ALLOW, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::copy_bidirectional;
+use tower::Service;
+use tower_logout::BoxError;
+
+use crate::hop::{end_of_hop, is_websocket};
+use crate::{BUFFER, LOGOUT};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The upstream's body, or one of ours.
+pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+
+/// An app at an address. What it is asked has no field that ends at this hop.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    client: Client<HttpConnector, Incoming>,
+    authority: String,
+    prefix: String,
+    http2: bool,
+}
+
+impl Upstream {
+    pub(crate) fn at(url: &str) -> Result<Self, BoxError> {
+        let url: Uri = url.parse()?;
+        let http2 = match url.scheme_str() {
+            Some("http") => false,
+            Some("h2c") => true,
+            _ => return Err("an upstream begins with http:// or h2c://".into()),
+        };
+        let authority = url.authority().ok_or("an upstream has a host")?.as_str();
+        if authority.contains('@') {
+            return Err("an upstream has no user: it is asked as whoever the browser is".into());
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        Ok(Self {
+            client: Client::builder(TokioExecutor::new())
+                .http2_only(http2)
+                .http1_max_buf_size(BUFFER)
+                .build(connector),
+            authority: authority.to_owned(),
+            prefix: url.path().trim_end_matches('/').to_owned(),
+            http2,
+        })
+    }
+
+    async fn forward(self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str);
+        *request.uri_mut() = Uri::builder()
+            .scheme("http")
+            .authority(self.authority)
+            .path_and_query(format!("{}{path}", self.prefix))
+            .build()?;
+        *request.version_mut() = Version::HTTP_11;
+        let websocket = is_websocket(request.headers());
+        let client = hyper::upgrade::on(&mut request);
+        if self.http2 {
+            request.headers_mut().remove(HOST);
+        }
+        let mut response = self.client.request(request).await?;
+        let upgraded = websocket && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if upgraded {
+            let upstream = hyper::upgrade::on(&mut response);
+            tokio::spawn(async move {
+                let (client, upstream) = try_join(client, upstream).await?;
+                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                copy_bidirectional(&mut client, &mut upstream).await?;
+                Ok::<_, BoxError>(())
+            });
+        }
+        end_of_hop(response.headers_mut(), upgraded);
+        Ok(response.map(Either::Left))
+    }
+}
+
+impl Service<Request<Incoming>> for Upstream {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let upstream = self.clone();
+        Box::pin(async move {
+            // A `POST` has gone to the layer.
+            if request.uri().path() == LOGOUT {
+                let mut response = empty(StatusCode::METHOD_NOT_ALLOWED).map(Either::Right);
+                response
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static("POST"));
+                return Ok(response);
+            }
+            let response = upstream.forward(request).await;
+            Ok(response.unwrap_or_else(|error| {
+                eprintln!("no answer from upstream: {error}");
+                empty(StatusCode::BAD_GATEWAY).map(Either::Right)
+            }))
+        })
+    }
+}
+
+pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
