@@ -20,8 +20,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_extra::extract::CookieJar;
@@ -49,7 +53,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         |error| eprintln!("cannot drop expired sessions: {error}"),
     ));
 
-    // Over https, add `.secure(true)` to both cookies.
+    // Over https, add `.secure(true)` to both cookies, and to the layer
+    // `.clear_site_data_over_https([Storage, PrefetchCache, PrerenderCache])`.
     let cookies = AuthCookies::default();
     let logout = LogoutLayer::builder(Arc::clone(&store))
         .cookies(&cookies)
@@ -63,13 +68,22 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         cookies,
     });
     let router = Router::new()
-        .route("/", get(page))
+        .route("/", get(|| file("text/html", include_str!("axum.html"))))
+        .route(
+            "/page.js",
+            get(|| file("text/javascript", include_str!("axum.js"))),
+        )
+        .route(
+            "/page.css",
+            get(|| file("text/css", include_str!("axum.css"))),
+        )
         .route("/healthz", get(|| async { "ok" }))
         .route("/auth/login", post(login))
         .route("/auth/refresh", post(refresh))
         .route("/me", get(me))
         .with_state(app)
-        .layer(logout.clone());
+        .layer(logout.clone())
+        .layer(map_response(with_headers));
 
     let listener = TcpListener::bind(&bind).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -112,6 +126,10 @@ async fn login(
     if credentials.username != "alice" || credentials.password != "wonderland" {
         return Ok(unauthorized("Wrong username or password"));
     }
+    // Else the session that the browser forgets with its cookies would live on.
+    if let Some(earlier) = jar.get(app.cookies.refresh_name()) {
+        app.store.revoke(&Token::new(earlier.value())).await?;
+    }
     let token = Token::generate()?;
     let session = app.store.open(&credentials.username, &token).await?;
     app.logged_in(jar, &session, &token)
@@ -146,8 +164,27 @@ async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, App
     }
 }
 
-async fn page() -> Html<&'static str> {
-    Html(include_str!("axum.html"))
+async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let kind = format!("{kind}; charset=utf-8");
+    ([(CONTENT_TYPE, kind)], text)
+}
+
+/// What every answer has: none is kept by a cache or by the browser's Back, none is taken for what
+/// it is not, and the page runs no script but its own.
+async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        ),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 /// What an access token says.

@@ -1,0 +1,80 @@
+const $ = (id) => document.getElementById(id);
+
+const call = async (method, path, body) => {
+  const response = await fetch(path, {
+    method,
+    headers: method === "POST" ? { "Content-Type": "application/json" } : {},
+    body: method === "POST" ? JSON.stringify(body ?? {}) : undefined,
+  });
+  return { response, text: await response.text() };
+};
+
+// What the server says of who is logged in, on the screen. Gives whether somebody is.
+let draws = 0;
+const draw = async () => {
+  const turn = ++draws;
+  const me = await call("GET", "/me").catch(() => undefined);
+  // A later call knows better than one that was under way during a logout.
+  if (turn !== draws) return true;
+  const name = me?.response.ok ? JSON.parse(me.text).username : "";
+  $("username").textContent = name;
+  $("initial").textContent = name.slice(0, 1);
+  $("in").hidden = !name;
+  $("out").hidden = !!name;
+  return !!name;
+};
+
+// Takes everything private off the screen.
+const hide = () => {
+  for (const id of ["username", "initial", "body"]) $(id).textContent = "";
+  for (const id of ["in", "answer"]) $(id).hidden = true;
+};
+
+const redraw = async () => {
+  if (!(await draw())) hide();
+};
+
+// A login or a logout in another tab.
+const otherTabs = new BroadcastChannel("login");
+otherTabs.onmessage = redraw;
+
+// One in another browser, of the same session: seen as soon as somebody looks at this page again.
+addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") redraw();
+});
+
+// The first sight of the page, and each one that Back and Forward bring from memory, where it is
+// kept as it was left.
+addEventListener("pageshow", redraw);
+addEventListener("pagehide", hide);
+
+const show = (method, path, { status, statusText, ok }, text) => {
+  $("call").textContent = `${method} ${path}`;
+  $("status").textContent = `${status} ${statusText}`;
+  $("status").className = ok ? "good" : "bad";
+  $("body").textContent = text;
+  $("answer").hidden = false;
+};
+
+const unreachable = { status: "No answer", statusText: "", ok: false };
+
+const on = (button, method, path, body = () => undefined) =>
+  async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      const { response, text } = await call(method, path, body());
+      show(method, path, response, text);
+      if (method === "POST") otherTabs.postMessage("changed");
+      await draw();
+    } catch {
+      show(method, path, unreachable, "The server cannot be reached.");
+    }
+    button.disabled = false;
+  };
+
+const form = document.querySelector("form");
+form.onsubmit = on($("login"), "POST", "/auth/login", () => Object.fromEntries(new FormData(form)));
+$("logout").onclick = on($("logout"), "POST", "/auth/logout");
+$("refresh").onclick = on($("refresh"), "POST", "/auth/refresh");
+$("me").onclick = on($("me"), "GET", "/me");
