@@ -26,7 +26,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use axum_extra::extract::CookieJar;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -68,22 +68,16 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         cookies,
     });
     let router = Router::new()
-        .route("/", get(|| file("text/html", include_str!("axum.html"))))
-        .route(
-            "/page.js",
-            get(|| file("text/javascript", include_str!("axum.js"))),
-        )
-        .route(
-            "/page.css",
-            get(|| file("text/css", include_str!("axum.css"))),
-        )
+        .route("/", file("html", include_str!("axum.html")))
+        .route("/page.js", file("javascript", include_str!("axum.js")))
+        .route("/page.css", file("css", include_str!("axum.css")))
         .route("/healthz", get(|| async { "ok" }))
         .route("/auth/login", post(login))
         .route("/auth/refresh", post(refresh))
         .route("/me", get(me))
         .with_state(app)
         .layer(logout.clone())
-        .layer(map_response(with_headers));
+        .layer(map_response(async |response| with_headers(response)));
 
     let listener = TcpListener::bind(&bind).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -164,14 +158,14 @@ async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, App
     }
 }
 
-async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    let kind = format!("{kind}; charset=utf-8");
-    ([(CONTENT_TYPE, kind)], text)
+fn file(kind: &str, text: &'static str) -> MethodRouter<Arc<App>> {
+    let kind = format!("text/{kind}; charset=utf-8");
+    get(([(CONTENT_TYPE, kind)], text))
 }
 
 /// What every answer has: none is kept by a cache or by the browser's Back, none is taken for what
 /// it is not, and the page runs no script but its own.
-async fn with_headers(mut response: Response) -> Response {
+fn with_headers(mut response: Response) -> Response {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -239,10 +239,19 @@ impl Site {
         let router = Router::new()
             .route("/home", get(Self::home))
             .route("/private", get(Self::private))
-            .route("/prerendered", post(Self::was_prerendered))
-            .route("/is-there", get(Self::is_there))
-            .route("/shown", post(Self::was_shown))
-            .route("/out", get(Self::out))
+            .route(
+                "/prerendered",
+                post(async |State(site): State<Self>| site.was_prerendered()),
+            )
+            .route(
+                "/is-there",
+                get(async |State(site): State<Self>| site.is_there()),
+            )
+            .route(
+                "/shown",
+                post(async |State(site): State<Self>, text: String| site.was_shown(text)),
+            )
+            .route("/out", get(async |State(site): State<Self>| site.out()))
             .route("/worker.js", get(worker))
             .with_state(self.clone())
             .layer(logout);
@@ -271,27 +280,27 @@ impl Site {
         (headers, Html(page + &script(&[PRIVATE]).0))
     }
 
-    async fn was_prerendered(State(site): State<Self>) {
-        site.private.lock().unwrap().prerendered = true;
+    fn was_prerendered(&self) {
+        self.private.lock().unwrap().prerendered = true;
     }
 
-    async fn is_there(State(site): State<Self>) -> String {
-        let private = site.private.lock().unwrap();
-        site.keeper.is_there(&private).to_string()
+    fn is_there(&self) -> String {
+        let private = self.private.lock().unwrap();
+        self.keeper.is_there(&private).to_string()
     }
 
     /// Gives where to go on.
-    async fn was_shown(State(site): State<Self>, text: String) -> String {
-        let mut private = site.private.lock().unwrap();
+    fn was_shown(&self, text: String) -> String {
+        let mut private = self.private.lock().unwrap();
         private.shown.push(text);
-        if private.shown.len() < site.keeper.sights() {
+        if private.shown.len() < self.keeper.sights() {
             return "/out".into();
         }
-        site.next.clone()
+        self.next.clone()
     }
 
-    async fn out(State(site): State<Self>) -> Html<String> {
-        script(&[SHARED, site.keeper.out()])
+    fn out(&self) -> Html<String> {
+        script(&[SHARED, self.keeper.out()])
     }
 
     async fn shown_after_the_logout(&self) -> String {

@@ -66,15 +66,14 @@ impl AuthorizationServer {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", token.expose());
         form.append_pair("token_type_hint", "refresh_token");
-        let request = Request::post(self.endpoint.clone())
+        if self.secret.is_none() {
+            form.append_pair("client_id", &self.id);
+        }
+        let mut request = Request::post(self.endpoint.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let request = match &self.secret {
-            Some(secret) => request.header(AUTHORIZATION, basic(&self.id, secret)?),
-            None => {
-                form.append_pair("client_id", &self.id);
-                request
-            }
-        };
+        if let Some(secret) = &self.secret {
+            request = request.header(AUTHORIZATION, basic(&self.id, secret)?);
+        }
         Ok(request.body(Full::from(form.finish()))?)
     }
 }
