@@ -9,11 +9,24 @@ const call = async (method, path, body) => {
   return { response, text: await response.text() };
 };
 
-// What the server says of who is logged in, on the screen. Gives whether somebody is.
+// Who is logged in. An access token that has expired is renewed, in one tab at a time, since a
+// refresh token works once.
+const who = async () => {
+  const me = await call("GET", "/me");
+  if (me.response.status !== 401) return me;
+  return navigator.locks.request("refresh", async () => {
+    const again = await call("GET", "/me");
+    if (again.response.status !== 401) return again;
+    const refresh = await call("POST", "/auth/refresh");
+    return refresh.response.ok ? call("GET", "/me") : again;
+  });
+};
+
+// Puts on the screen who is logged in. Gives whether somebody is.
 let draws = 0;
 const draw = async () => {
   const turn = ++draws;
-  const me = await call("GET", "/me").catch(() => undefined);
+  const me = await who().catch(() => undefined);
   // A later call knows better than one that was under way during a logout.
   if (turn !== draws) return true;
   const name = me?.response.ok ? JSON.parse(me.text).username : "";

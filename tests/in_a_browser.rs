@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
+use chromiumoxide::cdp::browser_protocol::network::DeleteCookiesParams;
 use chromiumoxide::page::Page;
 use http::header::CONTENT_TYPE;
 use tower_http::cors::CorsLayer;
@@ -101,6 +102,41 @@ async fn a_logout_that_no_tab_was_told_of_is_seen_when_somebody_looks() {
     assert!(unseen);
     page.bring_to_front().await.unwrap();
     wait_for(&page, LOGGED_OUT).await;
+    chromium.close().await;
+}
+
+#[tokio::test]
+async fn tabs_whose_access_token_expired_renew_it_once_and_stay_logged_in() {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let server = ExampleServer::start().await;
+    let one = chromium.open(&server.url).await;
+    let other = chromium.open(&server.url).await;
+    press(&one, "login").await;
+    wait_for(&other, LOGGED_IN).await;
+    let expired = DeleteCookiesParams::builder()
+        .name("accessToken")
+        .url(&server.url);
+    one.execute(expired.build().unwrap()).await.unwrap();
+    assert_eq!(chromium.cookie_names().await, ["refreshToken"]);
+    for page in [&one, &other] {
+        let hide = "document.querySelector('#in').hidden = true";
+        page.evaluate(hide).await.unwrap();
+    }
+    let redraw = "new BroadcastChannel('login').postMessage('changed')";
+    one.evaluate(redraw).await.unwrap();
+    for page in [&one, &other] {
+        wait_for(page, LOGGED_IN).await;
+    }
+    assert_eq!(
+        chromium.cookie_names().await,
+        ["accessToken", "refreshToken"]
+    );
+    press(&one, "refresh").await;
+    let refreshed = "document.querySelector('#call').textContent === 'POST /auth/refresh'
+        && document.querySelector('#status').textContent === '200 OK'";
+    wait_for(&one, refreshed).await;
     chromium.close().await;
 }
 
