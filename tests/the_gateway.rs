@@ -301,19 +301,24 @@ async fn what_the_gateway_cannot_do_is_said_when_it_starts() {
         ("http://a:geheim@127.0.0.1:9", "an upstream has no user"),
         ("https://127.0.0.1:9", "begins with http:// or h2c://"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let output = ExampleServer::command_of("gateway", folder.path())
-            .arg(tenant)
-            .stderr(Stdio::piped())
-            .output();
-        let output = tokio::time::timeout(Duration::from_secs(10), output).await;
-        let output = output
-            .unwrap_or_else(|_| panic!("it serves {tenant}"))
-            .unwrap();
-        assert!(!output.status.success(), "{tenant}");
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(error.contains(expected), "{error}");
-        assert!(!error.contains("geheim"), "{error}");
+        for in_the_environment in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut command = ExampleServer::command_of("gateway", folder.path());
+            if in_the_environment {
+                command.env("TENANTS", tenant);
+            } else {
+                command.arg(tenant);
+            }
+            let output = command.stderr(Stdio::piped()).output();
+            let output = tokio::time::timeout(Duration::from_secs(10), output).await;
+            let output = output
+                .unwrap_or_else(|_| panic!("it serves {tenant}"))
+                .unwrap();
+            assert!(!output.status.success(), "{tenant}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("geheim"), "{error}");
+        }
     }
 }
 
