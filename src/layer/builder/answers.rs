@@ -102,7 +102,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// cookies. Nothing by default.
     ///
     /// Browsers obey it over https alone (W3C Clear Site Data §4.1), and so is it to be set: to call
-    /// this is to say that the site is served over https.
+    /// this is to say that the site is served over https. `docs/browser-memory.md` has what a browser
+    /// holds besides cookies, and what clears it.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -111,7 +112,11 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
     /// let layer = LogoutLayer::builder(store)
-    ///     .clear_site_data_over_https([SiteData::Storage])
+    ///     .clear_site_data_over_https([
+    ///         SiteData::Storage,
+    ///         SiteData::PrefetchCache,
+    ///         SiteData::PrerenderCache,
+    ///     ])
     ///     .build()?;
     /// # Ok(())
     /// # }
