@@ -158,7 +158,7 @@ async fn a_cookie_that_is_too_long_to_be_looked_at_is_no_success() {
 /// A token, and how jars write it into a cookie.
 #[tokio::test]
 async fn whatever_a_jar_makes_of_a_token_it_is_ended() {
-    let rows: [(&str, &[u8]); 9] = [
+    let rows: [(&str, &[u8]); 10] = [
         ("q83v+/3LqQ==", b"q83v+/3LqQ=="),
         ("q83v+/3LqQ==", b"q83v%2B%2F3LqQ%3D%3D"),
         ("q83v+/3LqQ==", b"q83v%2b%2f3LqQ%3d%3d"),
@@ -168,6 +168,7 @@ async fn whatever_a_jar_makes_of_a_token_it_is_ended() {
         ("\"quoted\"", b"%22quoted%22"),
         ("a%2Bb", b"a%2Bb"),
         ("z\u{eb}", b"z\xeb"),
+        ("z\u{eb}", b"\"z\xeb\""),
     ];
     for (token, written) in rows {
         let store = MemoryStore::new();
