@@ -114,6 +114,8 @@
 //! | `postgres` | no | `SqlStore` and `ExistingTable` on Postgres |
 //! | `mysql` | no | `SqlStore` and `ExistingTable` on MySQL and MariaDB |
 //! | `redis` | no | `RedisStore`, on Redis and Valkey, alone or as a cluster; and `tokio` |
+//! | `sqlx-tls` | no | TLS to Postgres, MySQL and MariaDB |
+//! | `redis-tls` | no | TLS to Redis and Valkey; and `redis` |
 //! | `retry` | no | `RetryStore`; and `tokio` |
 //! | `testing` | no | `testing::Conformance`, the suite that proves a store; and `tokio` |
 //! | `signed` | no | `CookieFormat::signed` |
