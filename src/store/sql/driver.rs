@@ -1,10 +1,14 @@
 //! One face for the databases: a pool, a transaction, a row.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use sqlx::Executor as _;
 use sqlx::Row as _;
-use sqlx::error::DatabaseError;
+use sqlx::{AssertSqlSafe, Either};
 #[cfg(feature = "mysql")]
 use sqlx::mysql::{MySql, MySqlPool, MySqlRow};
 #[cfg(feature = "postgres")]
@@ -13,15 +17,46 @@ use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqlitePool, SqliteRow};
 
 use super::dialect::Dialect;
+use super::lease::{Lease, Lends, Terms};
 use crate::BoxError;
 use crate::store::Transient;
 
+/// How long a database may take to answer, which is less than the layer's deadline.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A pool of connections to one of the databases whose feature is switched on: made from sqlx's own.
+///
+/// Whatever a store waits for on a server has a [time-out](Self::with_statement_timeout), be the pool
+/// the application's or the store's. A connection whose answer did not come is closed, and so are the
+/// others that do not answer any more: a database that comes back is served by new ones at once. One
+/// that turns out to be no primary any more is left, and the next attempt reaches whoever is at its
+/// address.
 ///
 /// Transactions of the application's own go through sqlx's `begin`, which ends them with their handle. A
 /// raw `BEGIN` that comes back to the pool open takes with it what a store is told is done.
 #[derive(Clone, Debug)]
 pub struct SqlPool(pub(super) Pool);
+
+impl SqlPool {
+    /// How long a connection, and then the answer to each statement, is waited for. 3 seconds by
+    /// default, below the layer's [deadline](crate::LogoutLayerBuilder::deadline). Of SQLite, which has
+    /// no network to lose an answer, only the connection.
+    ///
+    /// ```
+    /// # fn pool(pool: impl Into<tower_logout::SqlPool>) {
+    /// use std::time::Duration;
+    /// use tower_logout::SqlPool;
+    ///
+    /// let pool: SqlPool = pool.into();
+    /// let pool = pool.with_statement_timeout(Duration::from_secs(1));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
+        self.0.terms.limit = timeout;
+        self
+    }
+}
 
 /// A value of a statement's parameter.
 #[derive(Clone, Copy)]
@@ -31,15 +66,137 @@ pub(super) enum Value<'v> {
     Int(i64),
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) connections: Connections,
+    terms: Terms,
+}
+
+/// A transaction, rolled back when it is dropped.
+pub(super) struct Transaction(Lent);
+
+#[derive(Default)]
+struct Answer {
+    rows: Vec<Row>,
+    changed: u64,
+}
+
+impl Pool {
+    /// Runs a statement to its end, and returns all of its rows.
+    pub(super) async fn fetch(
+        &self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, BoxError> {
+        Ok(self.run(sql, values, false).await?.rows)
+    }
+
+    /// Runs a statement, and returns how many rows it changed.
+    pub(super) async fn execute(
+        &self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<u64, BoxError> {
+        // In MySQL it would be part of a transaction that the application gave up and left open.
+        let in_transaction = self.dialect() == Dialect::MySql;
+        Ok(self.run(sql, values, in_transaction).await?.changed)
+    }
+
+    async fn run(
+        &self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+        in_transaction: bool,
+    ) -> Result<Answer, BoxError> {
+        if !in_transaction && !self.needs_transaction() {
+            let answer = self.lend().await?.ask(sql, values).await;
+            if answer.is_ok() || !self.terms.lessons.isolate.load(Ordering::Relaxed) {
+                return answer;
+            }
+        }
+        let mut transaction = self.begin().await?;
+        let answer = transaction.0.ask(sql, values).await?;
+        transaction.commit().await?;
+        self.terms.lessons.wary.store(false, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    /// Whether a statement has to be isolated, or the server has to be told how long to wait. Only
+    /// Postgres would do it otherwise, or go on waiting for a lock when the connection is closed.
+    fn needs_transaction(&self) -> bool {
+        let lessons = &self.terms.lessons;
+        self.dialect() == Dialect::Postgres
+            && (lessons.isolate.load(Ordering::Relaxed) || lessons.wary.load(Ordering::Relaxed))
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction, BoxError> {
+        let mut lent = self.lend().await?;
+        lent.begin(self.begin_sql()).await?;
+        Ok(Transaction(lent))
+    }
+
+    /// In one round trip: the isolation that the statements are made for, whatever the default is; and
+    /// whether the server takes writes, which a demoted one does not.
+    fn begin_sql(&self) -> String {
+        let terms = &self.terms;
+        match self.dialect() {
+            // The write lock from the start: what a transaction reads is true until it commits.
+            Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
+            // A time-out of whole statements would cut a commit's wait for its replicas short, and
+            // call that a success.
+            Dialect::Postgres => format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
+                 SHOW transaction_read_only",
+                terms.limit.as_millis().clamp(1, i32::MAX.unsigned_abs().into())
+            ),
+            // What the application left open is given up first.
+            Dialect::MySql => {
+                let logs_statements = terms.lessons.logs_statements.load(Ordering::Relaxed);
+                let level = if logs_statements {
+                    "REPEATABLE READ"
+                } else {
+                    "READ COMMITTED"
+                };
+                format!(
+                    "ROLLBACK; SET TRANSACTION ISOLATION LEVEL {level}; START TRANSACTION READ WRITE"
+                )
+            }
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) async fn fetch(
+        &mut self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, BoxError> {
+        Ok(self.0.ask(sql, values).await?.rows)
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<u64, BoxError> {
+        Ok(self.0.ask(sql, values).await?.changed)
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), BoxError> {
+        self.0.commit().await
+    }
+}
+
 macro_rules! databases {
-    ($($feature:literal $name:ident $database:ident $pool:ident $row:ident $begin:literal,)*) => {
+    ($($feature:literal $name:ident $database:ident $pool:ident $row:ident $is_server:literal,)*) => {
         #[derive(Clone, Debug)]
-        pub(super) enum Pool {
+        pub(super) enum Connections {
             $(#[cfg(feature = $feature)] $name($pool),)*
         }
 
-        pub(super) enum Transaction {
-            $(#[cfg(feature = $feature)] $name(sqlx::Transaction<'static, $database>),)*
+        /// A connection of one of the pools.
+        enum Lent {
+            $(#[cfg(feature = $feature)] $name(Lease<$database>),)*
         }
 
         pub(super) enum Row {
@@ -49,108 +206,97 @@ macro_rules! databases {
         $(#[cfg(feature = $feature)]
         impl From<$pool> for SqlPool {
             fn from(pool: $pool) -> Self {
-                Self(Pool::$name(pool))
+                Self(Pool {
+                    connections: Connections::$name(pool),
+                    terms: Terms {
+                        limit: STATEMENT_TIMEOUT,
+                        lessons: Arc::default(),
+                    },
+                })
+            }
+        }
+
+        #[cfg(feature = $feature)]
+        impl Lends for $database {
+            const IS_SERVER: bool = $is_server;
+
+            fn rollback(connection: &mut Self::Connection) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+                Box::pin(async { connection.execute("ROLLBACK").await.map(drop) })
             }
         })*
 
         impl Pool {
             pub(super) fn dialect(&self) -> Dialect {
-                match self {
-                    $(#[cfg(feature = $feature)] Self::$name(_) => Dialect::$name,)*
+                match self.connections {
+                    $(#[cfg(feature = $feature)]
+                    Connections::$name(_) => Dialect::$name,)*
                 }
             }
 
-            pub(super) async fn begin(&self) -> Result<Transaction, BoxError> {
-                match self {
+            async fn lend(&self) -> Result<Lent, BoxError> {
+                match &self.connections {
                     $(#[cfg(feature = $feature)]
-                    Self::$name(pool) => {
-                        let pool = pool.clone();
-                        let begin = async move { pool.begin_with($begin).await };
-                        // One that is given up half way leaves MySQL's connection in a transaction that
-                        // nobody ends, and gives it back to the pool.
-                        let begun = if self.dialect() == Dialect::MySql {
-                            tokio::spawn(begin).await?
-                        } else {
-                            begin.await
-                        };
-                        Ok(Transaction::$name(begun.map_err(failed)?))
-                    })*
-                }
-            }
-
-            /// Runs a statement to its end, and returns all of its rows.
-            pub(super) async fn fetch(
-                &self,
-                sql: &Arc<str>,
-                values: &[Value<'_>],
-            ) -> Result<Vec<Row>, BoxError> {
-                match self {
-                    $(#[cfg(feature = $feature)]
-                    Self::$name(pool) => {
-                        let rows = bind!(sql, values).fetch_all(pool).await.map_err(failed)?;
-                        Ok(rows.into_iter().map(Row::$name).collect())
-                    })*
-                }
-            }
-
-            /// Runs a statement, and returns how many rows it changed.
-            pub(super) async fn execute(
-                &self,
-                sql: &Arc<str>,
-                values: &[Value<'_>],
-            ) -> Result<u64, BoxError> {
-                if self.dialect() == Dialect::MySql {
-                    // A `BEGIN` commits what one that the application gave up has left open.
-                    let mut transaction = self.begin().await?;
-                    let changed = transaction.execute(sql, values).await?;
-                    transaction.commit().await?;
-                    return Ok(changed);
-                }
-                match self {
-                    $(#[cfg(feature = $feature)]
-                    Self::$name(pool) => {
-                        let done = bind!(sql, values).execute(pool).await.map_err(failed)?;
-                        Ok(done.rows_affected())
-                    })*
+                    Connections::$name(pool) => Ok(Lent::$name(Lease::of(pool, &self.terms).await?)),)*
                 }
             }
         }
 
-        impl Transaction {
-            pub(super) async fn fetch(
+        impl Lent {
+            async fn begin(&mut self, sql: String) -> Result<(), BoxError> {
+                match self {
+                    $(#[cfg(feature = $feature)]
+                    Self::$name(lease) => {
+                        lease.opens();
+                        let (connection, watch) = lease.parts()?;
+                        let begin = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection);
+                        let rows = watch.answer(begin).await?;
+                        let read_only = rows.last().map(|row| row.try_get::<String, _>(0));
+                        if read_only.transpose()?.is_some_and(|setting| setting == "on") {
+                            lease.abandon();
+                            return Err(Transient::new(
+                                "the server takes no writes: it is a replica, or was told so",
+                            )
+                            .into());
+                        }
+                    })*
+                }
+                Ok(())
+            }
+
+            async fn ask(
                 &mut self,
                 sql: &Arc<str>,
                 values: &[Value<'_>],
-            ) -> Result<Vec<Row>, BoxError> {
+            ) -> Result<Answer, BoxError> {
                 match self {
                     $(#[cfg(feature = $feature)]
-                    Self::$name(transaction) => {
-                        let query = bind!(sql, values);
-                        let rows = query.fetch_all(&mut **transaction).await.map_err(failed)?;
-                        Ok(rows.into_iter().map(Row::$name).collect())
+                    Self::$name(lease) => {
+                        let (connection, watch) = lease.parts()?;
+                        let mut parts = connection.fetch_many(bind!(sql, values));
+                        let answer = async {
+                            let mut answer = Answer::default();
+                            while let Some(part) = parts.try_next().await? {
+                                match part {
+                                    Either::Left(done) => answer.changed += done.rows_affected(),
+                                    Either::Right(row) => answer.rows.push(Row::$name(row)),
+                                }
+                            }
+                            Ok(answer)
+                        };
+                        watch.answer(answer).await
                     })*
                 }
             }
 
-            pub(super) async fn execute(
-                &mut self,
-                sql: &Arc<str>,
-                values: &[Value<'_>],
-            ) -> Result<u64, BoxError> {
+            async fn commit(&mut self) -> Result<(), BoxError> {
                 match self {
                     $(#[cfg(feature = $feature)]
-                    Self::$name(transaction) => {
-                        let query = bind!(sql, values);
-                        let done = query.execute(&mut **transaction).await.map_err(failed)?;
-                        Ok(done.rows_affected())
+                    Self::$name(lease) => {
+                        let (connection, watch) = lease.parts()?;
+                        watch.answer(connection.execute("COMMIT")).await?;
+                        lease.closes();
+                        Ok(())
                     })*
-                }
-            }
-
-            pub(super) async fn commit(self) -> Result<(), BoxError> {
-                match self {
-                    $(#[cfg(feature = $feature)]
-                    Self::$name(transaction) => transaction.commit().await.map_err(failed),)*
                 }
             }
         }
@@ -197,55 +343,7 @@ macro_rules! bind {
 }
 
 databases! {
-    // The write lock from the start: what a transaction reads is true until it commits.
-    "sqlite" Sqlite Sqlite SqlitePool SqliteRow "BEGIN IMMEDIATE",
-    "postgres" Postgres Postgres PgPool PgRow "BEGIN",
-    "mysql" MySql MySql MySqlPool MySqlRow "BEGIN",
-}
-
-/// Marks what is worth another attempt: the connection, the pool, a deadlock, a lock that was waited
-/// for too long, a server that is shutting down.
-pub(super) fn failed(error: sqlx::Error) -> BoxError {
-    let transient = match &error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => is_transient(&**error),
-        _ => false,
-    };
-    if transient {
-        Transient::new(error).into()
-    } else {
-        error.into()
-    }
-}
-
-fn is_transient(error: &dyn DatabaseError) -> bool {
-    #[cfg(feature = "mysql")]
-    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-        // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_SERVER_SHUTDOWN, ER_CON_COUNT_ERROR.
-        return [1205, 1213, 1053, 1040].contains(&error.number());
-    }
-    let Some(code) = error.code() else {
-        return false;
-    };
-    #[cfg(feature = "sqlite")]
-    if error
-        .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-        .is_some()
-    {
-        // SQLITE_BUSY and SQLITE_LOCKED, of which the code may be an extended one.
-        return code
-            .parse::<u32>()
-            .is_ok_and(|code| matches!(code & 0xff, 5 | 6));
-    }
-    // Postgres: connection exceptions, serialization_failure, deadlock_detected,
-    // lock_not_available, too_many_connections, and the shutdowns.
-    ["40001", "40P01", "55P03", "53300"].contains(&&*code)
-        || ["08", "57P0"].iter().any(|class| code.starts_with(class))
-}
-
-pub(super) fn is_taken(error: &BoxError) -> bool {
-    error
-        .downcast_ref::<sqlx::Error>()
-        .and_then(sqlx::Error::as_database_error)
-        .is_some_and(DatabaseError::is_unique_violation)
+    "sqlite" Sqlite Sqlite SqlitePool SqliteRow false,
+    "postgres" Postgres Postgres PgPool PgRow true,
+    "mysql" MySql MySql MySqlPool MySqlRow true,
 }

@@ -2,6 +2,8 @@
 
 mod dialect;
 mod driver;
+mod failure;
+mod lease;
 mod schema;
 mod statements;
 mod table;
@@ -12,7 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use self::driver::{Pool, Row, Transaction, Value, is_taken};
+use self::driver::{Pool, Row, Transaction, Value};
+use self::failure::is_taken;
 use self::statements::{BATCH, Statements};
 use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry, millis, time};
 use super::{

@@ -4,7 +4,8 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::dialect::Dialect;
-use super::driver::{Pool, SqlPool, Value, failed};
+use super::driver::{Connections, Pool, SqlPool, Value};
+use super::failure::failed;
 use crate::BoxError;
 
 const DATABASES: &str = "sqlite:, postgres: or mysql:";
@@ -60,9 +61,9 @@ async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
 }
 
 pub(super) async fn migrate(pool: &Pool) -> Result<(), BoxError> {
-    match pool {
+    match &pool.connections {
         #[cfg(feature = "sqlite")]
-        Pool::Sqlite(pool) => {
+        Connections::Sqlite(pool) => {
             let enforced: bool = sqlx::query_scalar("PRAGMA foreign_keys")
                 .fetch_one(pool)
                 .await
@@ -77,9 +78,9 @@ pub(super) async fn migrate(pool: &Pool) -> Result<(), BoxError> {
             migrations(include_str!("sqlite.sql")).run(pool).await?;
         }
         #[cfg(feature = "postgres")]
-        Pool::Postgres(pool) => migrations(include_str!("postgres.sql")).run(pool).await?,
+        Connections::Postgres(pool) => migrations(include_str!("postgres.sql")).run(pool).await?,
         #[cfg(feature = "mysql")]
-        Pool::MySql(pool) => migrations(include_str!("mysql.sql")).run(pool).await?,
+        Connections::MySql(pool) => migrations(include_str!("mysql.sql")).run(pool).await?,
     }
     Ok(())
 }
