@@ -5,6 +5,7 @@
 
 mod support;
 
+mod a_server_comes_back;
 mod an_existing_table;
 mod axum_placement;
 mod browser_memory;

@@ -1,119 +1,18 @@
 //! Whatever fails, no logout is acknowledged and lost, and the process recovers by itself.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use tower_logout::{
-    LogoutLayer, RedisStore, RetryStore, SessionStore, SqlStore, Token, TokenStore,
-};
+use tower_logout::{RetryStore, SessionStore, SqlStore, Token, TokenStore};
 
-use crate::support::database::{Kind, Server, redis_cluster_behind_proxies};
+use crate::support::database::{Kind, Server};
 use crate::support::process::ExampleServer;
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::proxy::Weather;
+use crate::support::rig::{Rig, acknowledged, layer, patient_layer, recovers};
 use crate::support::*;
 
 const LOGOUTS: usize = 1000;
-
-/// A store through proxies, and the same one past them.
-struct Rig {
-    kind: Kind,
-    servers: Vec<Server>,
-    database: String,
-    /// One for each server.
-    proxies: Vec<Proxy>,
-}
-
-impl Rig {
-    async fn start(kind: Kind) -> Option<Self> {
-        if kind == Kind::RedisNode {
-            let (servers, proxies) = redis_cluster_behind_proxies().await?;
-            return Some(Self {
-                kind,
-                servers: servers.into(),
-                database: String::new(),
-                proxies,
-            });
-        }
-        let server = Server::start(kind).await?;
-        Some(Self {
-            kind,
-            database: server.new_database().await,
-            proxies: vec![Proxy::start(server.port).await],
-            servers: vec![server],
-        })
-    }
-
-    fn set(&self, weather: Weather) {
-        for proxy in &self.proxies {
-            proxy.set(weather);
-        }
-    }
-
-    fn url(&self, port: u16) -> String {
-        self.servers[0].url_at(port, &self.database)
-    }
-
-    async fn store(&self, port: u16) -> Arc<dyn SessionStore> {
-        let url = self.url(port);
-        let timeout = Duration::from_millis(500);
-        match self.kind {
-            Kind::Postgres => {
-                let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
-                let pool = pool.connect(&url).await.unwrap();
-                Arc::new(SqlStore::new(pool).await.unwrap())
-            }
-            Kind::MariaDb => {
-                let pool = sqlx::mysql::MySqlPoolOptions::new().acquire_timeout(timeout);
-                let pool = pool.connect(&url).await.unwrap();
-                Arc::new(SqlStore::new(pool).await.unwrap())
-            }
-            Kind::Redis => Arc::new(RedisStore::connect(&url).await.unwrap()),
-            Kind::RedisNode => Arc::new(RedisStore::connect_cluster([url]).await.unwrap()),
-        }
-    }
-
-    async fn through_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(self.proxies[0].port).await
-    }
-
-    /// In fair weather only: the nodes of a cluster send their clients to the proxies.
-    async fn past_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(self.servers[0].port).await
-    }
-}
-
-fn layer<T: TokenStore>(store: T) -> LogoutLayer<T> {
-    patient_layer(store, Duration::from_secs(1))
-}
-
-fn patient_layer<T: TokenStore>(store: T, deadline: Duration) -> LogoutLayer<T> {
-    LogoutLayer::builder(store)
-        .deadline(deadline)
-        .build()
-        .unwrap()
-}
-
-async fn acknowledged<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) -> bool {
-    let answer = through(layer, logout_with(token)).await;
-    match answer.status.as_u16() {
-        200 => true,
-        500 => false,
-        other => panic!("answered {other}"),
-    }
-}
-
-/// Until the layer acknowledges one again, without a restart.
-async fn recovers<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) {
-    for _ in 0..100 {
-        if acknowledged(layer, token).await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it does not recover");
-}
 
 async fn one_fault_at_a_time(kind: Kind) {
     let Some(mut rig) = Rig::start(kind).await else {
@@ -415,7 +314,7 @@ async fn a_refresh_that_is_given_up_on_mariadb_leaves_nothing_open() {
     let direct = rig.past_proxy().await;
     // The next call has to take the connection as it is.
     let one = sqlx::mysql::MySqlPoolOptions::new().max_connections(1);
-    let pool = one.connect(&rig.url(rig.proxies[0].port)).await.unwrap();
+    let pool = one.connect(&rig.url_through_proxy()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
     let token = open(&*direct, "alice").await;
 

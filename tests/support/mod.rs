@@ -6,6 +6,7 @@ pub mod gate;
 pub mod log;
 pub mod process;
 pub mod proxy;
+pub mod rig;
 pub mod server;
 
 use std::convert::Infallible;

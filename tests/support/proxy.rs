@@ -20,6 +20,9 @@ pub enum Weather {
     AnswersLost,
     /// Nothing arrives, and nobody is told.
     BlackHole,
+    /// The server's machine has lost its power. Whoever is connected is never told, also when the
+    /// machine is back; what it was doing has ended.
+    PowerLost,
 }
 
 /// A proxy in front of a server on this machine. It ends with the test's runtime.
@@ -50,22 +53,36 @@ impl Proxy {
 }
 
 async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>) {
-    if *weather.borrow() == Weather::Cut {
-        return;
+    let now = *weather.borrow();
+    match now {
+        Weather::Cut => return,
+        Weather::PowerLost => return silence(client).await,
+        _ => {}
     }
     let Ok(server) = TcpStream::connect(server).await else {
         return;
     };
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    let requests = forward(from_client, to_server, weather.clone(), false);
-    let answers = forward(from_server, to_client, weather.clone(), true);
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let requests = forward(&mut from_client, &mut to_server, weather.clone(), false);
+    let answers = forward(&mut from_server, &mut to_client, weather.clone(), true);
+    let is_over = |weather: &Weather| matches!(weather, Weather::Cut | Weather::PowerLost);
     // Whichever ends first closes both.
-    tokio::select! {
-        () = requests => {}
-        () = answers => {}
-        _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
+    let power_lost = tokio::select! {
+        () = requests => false,
+        () = answers => false,
+        over = weather.wait_for(is_over) => over.is_ok_and(|now| *now == Weather::PowerLost),
+    };
+    if power_lost {
+        drop((from_server, to_server));
+        silence((from_client, to_client)).await;
     }
+}
+
+/// Holds a connection that nobody answers on.
+async fn silence(connection: impl Send) {
+    std::future::pending::<()>().await;
+    drop(connection);
 }
 
 async fn forward(

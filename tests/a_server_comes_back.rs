@@ -1,0 +1,180 @@
+//! A server whose machine lost its power serves again as soon as it is back, whatever was in flight.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use sqlx::Connection;
+use tower_logout::{LogoutLayer, SessionStore, SqlStore, Token, TokenStore};
+
+use crate::support::database::Kind;
+use crate::support::proxy::Weather;
+use crate::support::rig::{Rig, acknowledged, patient_layer, pool};
+use crate::support::*;
+
+/// How many connections a pool has.
+const POOL: usize = 10;
+
+async fn tokens(store: &dyn SessionStore) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for _ in 0..POOL {
+        tokens.push(open(store, "alice").await);
+    }
+    tokens
+}
+
+async fn log_out_all<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) -> usize {
+    let answers = join_all(tokens.iter().map(|token| acknowledged(layer, token))).await;
+    answers.into_iter().filter(|acknowledged| *acknowledged).count()
+}
+
+/// Has one logout acknowledged within a second, and then all.
+async fn serves_at_once<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) {
+    let back = Instant::now();
+    while !acknowledged(layer, &tokens[0]).await {
+        assert!(back.elapsed() < Duration::from_secs(10), "it does not recover");
+    }
+    let took = back.elapsed();
+    println!("served again after {took:?}");
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert_eq!(log_out_all(layer, tokens).await, tokens.len());
+}
+
+async fn lose_power(rig: &Rig) {
+    rig.set(Weather::PowerLost);
+    // Each connection has to see it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Keeps the server's statements from their ends, until it is dropped.
+enum Lock {
+    Postgres(sqlx::PgConnection),
+    MariaDb(sqlx::MySqlConnection),
+}
+
+impl Lock {
+    async fn sessions(rig: &Rig) -> Self {
+        let url = rig.url_past_proxy();
+        if rig.kind == Kind::Postgres {
+            let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+            let lock = "BEGIN; SELECT 1 FROM tower_logout_sessions FOR UPDATE";
+            sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+            return Self::Postgres(connection);
+        }
+        let mut connection = sqlx::MySqlConnection::connect(&url).await.unwrap();
+        let lock = "BEGIN; SELECT 1 FROM tower_logout_sessions FOR UPDATE";
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        Self::MariaDb(connection)
+    }
+
+    /// Until as many statements wait for it.
+    async fn is_waited_for(&mut self, by: usize) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let waiting_in_mariadb = "SELECT count(*) FROM information_schema.innodb_trx \
+                                  WHERE trx_state = 'LOCK WAIT'";
+        for _ in 0..200 {
+            let waiting: i64 = match self {
+                Self::Postgres(connection) => {
+                    sqlx::query_scalar(waiting).fetch_one(connection).await.unwrap()
+                }
+                Self::MariaDb(connection) => {
+                    let waiting = sqlx::query_scalar(waiting_in_mariadb);
+                    waiting.fetch_one(connection).await.unwrap()
+                }
+            };
+            if waiting == i64::try_from(by).unwrap() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the statements are not in flight");
+    }
+}
+
+async fn serves_after_a_loss_of_power(rig: &Rig, store: SqlStore) {
+    let direct = rig.past_proxy().await;
+    let layer = patient_layer(store.clone(), Duration::from_secs(5));
+    // So that the pool is full.
+    assert_eq!(log_out_all(&layer, &tokens(&*direct).await).await, POOL);
+
+    println!("{:?}: with statements in flight", rig.kind);
+    let in_flight = tokens(&*direct).await;
+    let mut lock = Lock::sessions(rig).await;
+    let (logged_out, ()) = tokio::join!(log_out_all(&layer, &in_flight), async {
+        lock.is_waited_for(POOL).await;
+        rig.set(Weather::PowerLost);
+        drop(lock);
+    });
+    assert_eq!(logged_out, 0);
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &in_flight).await;
+
+    println!("{:?}: with statements that are given up", rig.kind);
+    let in_flight = tokens(&*direct).await;
+    let mut lock = Lock::sessions(rig).await;
+    {
+        let mut revocations = join_all(in_flight.iter().map(|token| store.revoke(token)));
+        tokio::select! {
+            _ = &mut revocations => panic!("the sessions are locked"),
+            () = lock.is_waited_for(POOL) => {}
+        }
+        lose_power(rig).await;
+    }
+    drop(lock);
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &in_flight).await;
+
+    println!("{:?}: with idle connections", rig.kind);
+    let idle = tokens(&*direct).await;
+    lose_power(rig).await;
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &idle).await;
+
+    println!("{:?}: with logouts all the while", rig.kind);
+    let patient = tokens(&*direct).await;
+    rig.set(Weather::PowerLost);
+    for _ in 0..2 {
+        assert_eq!(log_out_all(&layer, &patient).await, 0);
+    }
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &patient).await;
+    for token in in_flight.iter().chain(&idle).chain(&patient) {
+        assert!(!is_live(&*direct, token).await, "acknowledged and lost");
+    }
+}
+
+async fn with_a_pool_of_the_store(kind: Kind) {
+    let Some(rig) = Rig::start(kind).await else {
+        return;
+    };
+    let store = SqlStore::connect(&rig.url_through_proxy()).await.unwrap();
+    serves_after_a_loss_of_power(&rig, store).await;
+}
+
+async fn with_a_pool_of_the_application(kind: Kind) {
+    let Some(rig) = Rig::start(kind).await else {
+        return;
+    };
+    let pool = pool(kind, &rig.url_through_proxy(), Duration::from_secs(30)).await;
+    let store = SqlStore::new(pool).await.unwrap();
+    serves_after_a_loss_of_power(&rig, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_serves_again_through_a_pool_of_the_store() {
+    with_a_pool_of_the_store(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_serves_again_through_a_pool_of_the_application() {
+    with_a_pool_of_the_application(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_serves_again_through_a_pool_of_the_store() {
+    with_a_pool_of_the_store(Kind::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_serves_again_through_a_pool_of_the_application() {
+    with_a_pool_of_the_application(Kind::MariaDb).await;
+}
