@@ -170,6 +170,8 @@ pub use store::{
     SessionStore, Sessions, StoreFn, SubjectStore, TokenStore, Transient, store_fn,
 };
 #[cfg(feature = "_sql")]
-pub use store::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};
+pub use store::{
+    ExistingTable, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore, TableStore, TokenFormat,
+};
 #[cfg(feature = "redis")]
 pub use store::{RedisConnection, RedisStore};

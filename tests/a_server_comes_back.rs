@@ -24,14 +24,20 @@ async fn tokens(store: &dyn SessionStore) -> Vec<Token> {
 
 async fn log_out_all<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) -> usize {
     let answers = join_all(tokens.iter().map(|token| acknowledged(layer, token))).await;
-    answers.into_iter().filter(|acknowledged| *acknowledged).count()
+    answers
+        .into_iter()
+        .filter(|acknowledged| *acknowledged)
+        .count()
 }
 
 /// Has one logout acknowledged within a second, and then all.
 async fn serves_at_once<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) {
     let back = Instant::now();
     while !acknowledged(layer, &tokens[0]).await {
-        assert!(back.elapsed() < Duration::from_secs(10), "it does not recover");
+        assert!(
+            back.elapsed() < Duration::from_secs(10),
+            "it does not recover"
+        );
     }
     let took = back.elapsed();
     println!("served again after {took:?}");
@@ -73,9 +79,10 @@ impl Lock {
                                   WHERE trx_state = 'LOCK WAIT'";
         for _ in 0..200 {
             let waiting: i64 = match self {
-                Self::Postgres(connection) => {
-                    sqlx::query_scalar(waiting).fetch_one(connection).await.unwrap()
-                }
+                Self::Postgres(connection) => sqlx::query_scalar(waiting)
+                    .fetch_one(connection)
+                    .await
+                    .unwrap(),
                 Self::MariaDb(connection) => {
                     let waiting = sqlx::query_scalar(waiting_in_mariadb);
                     waiting.fetch_one(connection).await.unwrap()

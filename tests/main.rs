@@ -6,6 +6,7 @@
 mod support;
 
 mod a_server_comes_back;
+mod a_user_of_few_rights;
 mod an_existing_table;
 mod axum_placement;
 mod browser_memory;
@@ -15,6 +16,7 @@ mod disconnect_deadline_panic;
 mod each_session_is_named_once;
 mod every_credential_is_read;
 mod every_store_keeps_its_promises;
+mod first_starts;
 mod forced_logout;
 mod grpc_clients;
 mod grpc_streams;
@@ -22,6 +24,7 @@ mod grpc_web;
 mod how_far_a_logout_reaches;
 mod hung_stores;
 mod in_a_browser;
+mod isolation_of_the_database;
 mod logout_contract;
 mod logouts_are_counted;
 mod operator_sees_the_outcome;

@@ -43,7 +43,9 @@ pub use retry::RetryStore;
 pub use session::drop_expired_every;
 pub use session::{Rotation, Session, SessionStore};
 #[cfg(feature = "_sql")]
-pub use sql::{ExistingTable, SqlPool, SqlStore, SubjectTableStore, TableStore, TokenFormat};
+pub use sql::{
+    ExistingTable, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore, TableStore, TokenFormat,
+};
 pub use subject::{Scope, SubjectStore};
 pub use transient::Transient;
 

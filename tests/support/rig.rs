@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_logout::{
-    LogoutLayer, RedisStore, SessionStore, SqlPool, SqlStore, Token, TokenStore,
-};
+use tower_logout::{LogoutLayer, RedisStore, SessionStore, SqlPool, SqlStore, Token, TokenStore};
 
 use super::database::{Kind, Server, redis_cluster_behind_proxies};
 use super::proxy::{Proxy, Weather};

@@ -8,13 +8,13 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use sqlx::Executor as _;
 use sqlx::Row as _;
-use sqlx::{AssertSqlSafe, Either};
 #[cfg(feature = "mysql")]
 use sqlx::mysql::{MySql, MySqlPool, MySqlRow};
 #[cfg(feature = "postgres")]
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 #[cfg(feature = "sqlite")]
 use sqlx::sqlite::{Sqlite, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Either};
 
 use super::dialect::Dialect;
 use super::lease::{Lease, Lends, Terms};
@@ -147,7 +147,10 @@ impl Pool {
             Dialect::Postgres => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
                  SHOW transaction_read_only",
-                terms.limit.as_millis().clamp(1, i32::MAX.unsigned_abs().into())
+                terms
+                    .limit
+                    .as_millis()
+                    .clamp(1, i32::MAX.unsigned_abs().into())
             ),
             // What the application left open is given up first.
             Dialect::MySql => {

@@ -79,9 +79,7 @@ pub(super) fn fate(error: &sqlx::Error) -> Fate {
 pub(super) fn failed(error: sqlx::Error) -> BoxError {
     let transient = match &error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(database) => {
-            fate(&error) != Fate::Kept || is_passing(&**database)
-        }
+        sqlx::Error::Database(database) => fate(&error) != Fate::Kept || is_passing(&**database),
         _ => false,
     };
     if transient {
@@ -108,4 +106,41 @@ pub(super) fn is_taken(error: &BoxError) -> bool {
         .downcast_ref::<sqlx::Error>()
         .and_then(sqlx::Error::as_database_error)
         .is_some_and(DatabaseError::is_unique_violation)
+}
+
+/// Whether a table is missing, or this user must not know.
+pub(super) fn is_missing_table(error: &BoxError) -> bool {
+    let Some(error) = error
+        .downcast_ref::<sqlx::Error>()
+        .and_then(sqlx::Error::as_database_error)
+    else {
+        return false;
+    };
+    match code(error) {
+        // ER_NO_SUCH_TABLE, ER_BAD_DB_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
+        Some(Code::MySql(number)) => [1146, 1049, 1142, 1143].contains(&number),
+        // SQLITE_ERROR, by which it says so.
+        Some(Code::Sqlite(code)) => code == 1 && error.message().starts_with("no such table"),
+        // undefined_table, invalid_schema_name, insufficient_privilege.
+        Some(Code::Postgres(code)) => ["42P01", "3F000", "42501"].contains(&&*code),
+        None => false,
+    }
+}
+
+/// Whether another one may have been at the same tables at the same time.
+pub(super) fn is_of_a_race(error: &sqlx::Error) -> bool {
+    let Some(database) = error.as_database_error() else {
+        return false;
+    };
+    if database.is_unique_violation() || is_passing(database) {
+        return true;
+    }
+    match code(database) {
+        // ER_TABLE_EXISTS_ERROR.
+        Some(Code::MySql(number)) => number == 1050,
+        Some(Code::Sqlite(code)) => code == 1 && database.message().ends_with("already exists"),
+        // duplicate_table, duplicate_object, and "tuple concurrently updated".
+        Some(Code::Postgres(code)) => ["42P07", "42710", "XX000"].contains(&&*code),
+        None => false,
+    }
 }

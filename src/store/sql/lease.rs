@@ -210,7 +210,9 @@ fn test_idle<DB: Lends>(pool: &Pool<DB>) {
 
 fn close_idle<DB: Lends>(pool: &Pool<DB>) {
     for _ in 0..pool.num_idle() {
-        if DB::IS_SERVER && let Some(connection) = pool.try_acquire() {
+        if DB::IS_SERVER
+            && let Some(connection) = pool.try_acquire()
+        {
             close(connection);
         }
     }

@@ -1,9 +1,12 @@
 //! Sessions in a SQL database, through sqlx: SQLite, Postgres, MySQL and MariaDB.
 
+mod builder;
 mod dialect;
 mod driver;
 mod failure;
 mod lease;
+mod migrations;
+mod names;
 mod schema;
 mod statements;
 mod table;
@@ -16,6 +19,7 @@ use async_trait::async_trait;
 
 use self::driver::{Pool, Row, Transaction, Value};
 use self::failure::is_taken;
+use self::names::Names;
 use self::statements::{BATCH, Statements};
 use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry, millis, time};
 use super::{
@@ -23,6 +27,7 @@ use super::{
 };
 use crate::Token;
 
+pub use self::builder::SqlStoreBuilder;
 pub use self::driver::SqlPool;
 pub use self::table::{ExistingTable, SubjectTableStore, TableStore};
 use self::token_format::Hash;
@@ -31,9 +36,10 @@ pub use self::token_format::TokenFormat;
 /// A store in a SQL database, with tables of its own.
 ///
 /// Tokens are kept as SHA-256 digests alone. The tables `tower_logout_sessions` and
-/// `tower_logout_tokens` are created by the store's own migration, which keeps its version in
-/// `tower_logout_migrations` and leaves the migrations of the application alone. Clones share their
-/// pool.
+/// `tower_logout_tokens` are looked at first, and created where they are missing by the store's own
+/// migration, which keeps its version in `tower_logout_migrations` and leaves the migrations of the
+/// application alone. [`SqlStoreBuilder`] lists the rights that this takes, and has other names for the
+/// tables. Clones share their pool.
 ///
 /// An acknowledged revocation is committed, and as durable as the database makes a commit. For
 /// SQLite, [`connect`](Self::connect) writes ahead with `synchronous=FULL`; Postgres with
@@ -67,33 +73,57 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Connects to the database of a URL, and brings the schema up to date: `sqlite:sessions.sqlite`
-    /// (created where there is none) or `sqlite::memory:`, `postgres://…`, `mysql://…` or
-    /// `mariadb://…`, each with its feature.
+    /// Connects to the database of a URL, and creates the tables where they are missing:
+    /// `sqlite:sessions.sqlite` (created where there is none) or `sqlite::memory:`, `postgres://…`,
+    /// `mysql://…` or `mariadb://…`, each with its feature.
+    ///
+    /// # TLS
+    ///
+    /// With the feature `sqlx-tls`, `?sslmode=verify-full` for Postgres and
+    /// `?ssl-mode=VERIFY_IDENTITY` for MySQL and MariaDB are what proves that the server is the one
+    /// that is meant; `sslrootcert` and `ssl-ca` name the file of a CA that the system does not know.
+    /// Without them the default is `prefer`, which goes in clear where the server, or whoever sits
+    /// between, does not offer TLS, and says nothing.
     ///
     /// # Errors
     ///
     /// If the URL is malformed or of a database whose feature is off, or the database cannot be
-    /// reached or written.
+    /// reached, or the tables are missing and cannot be created.
     pub async fn connect(url: &str) -> Result<Self, BoxError> {
-        Self::new(schema::connect(url).await?).await
+        Self::builder().connect(url).await
     }
 
-    /// Uses the application's own pool, and brings the schema up to date.
+    /// Uses the application's own pool, and creates the tables where they are missing.
     ///
     /// # Errors
     ///
-    /// If the database cannot be written, or the connections of a SQLite pool have `foreign_keys`
-    /// switched off (sqlx switches them on by default).
+    /// If the database cannot be reached, the tables are missing and cannot be created, or the
+    /// connections of a SQLite pool have `foreign_keys` switched off (sqlx switches them on by default).
     pub async fn new(pool: impl Into<SqlPool>) -> Result<Self, BoxError> {
-        let SqlPool(pool) = pool.into();
-        schema::migrate(&pool).await?;
-        Ok(Self {
-            statements: Arc::new(Statements::new(pool.dialect())),
+        Self::builder().build(pool).await
+    }
+
+    /// A store whose tables have names of the application's choice, or are made by another user.
+    ///
+    /// ```
+    /// # async fn store(pool: impl Into<tower_logout::SqlPool>) -> Result<(), tower_logout::BoxError> {
+    /// use tower_logout::SqlStore;
+    ///
+    /// let store = SqlStore::builder().table_prefix("auth_").build(pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> SqlStoreBuilder {
+        SqlStoreBuilder::default()
+    }
+
+    fn over(pool: Pool, names: &Names) -> Self {
+        Self {
+            statements: Arc::new(Statements::new(pool.dialect(), names)),
             pool,
             hash: Hash::Sha256,
             lifetime: DEFAULT_LIFETIME,
-        })
+        }
     }
 
     /// How long a session lives after it was opened or last rotated. 30 days by default.

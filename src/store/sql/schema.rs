@@ -1,11 +1,10 @@
-//! Connections by URL, and the tables of a database: made by our migration, or looked at.
+//! Connections by URL, and the tables of a database.
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use std::time::{Duration, Instant};
 
 use super::dialect::Dialect;
-use super::driver::{Connections, Pool, SqlPool, Value};
-use super::failure::failed;
+use super::driver::{Connections, Pool, STATEMENT_TIMEOUT, SqlPool, Value};
+use super::failure::{failed, is_of_a_race};
 use crate::BoxError;
 
 const DATABASES: &str = "sqlite:, postgres: or mysql:";
@@ -17,13 +16,13 @@ pub(super) async fn connect(url: &str) -> Result<SqlPool, BoxError> {
         "sqlite" => sqlite(url).await,
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let pool = sqlx::PgPool::connect(url).await.map_err(failed)?;
-            Ok(pool.into())
+            let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
+            Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => {
-            let pool = sqlx::MySqlPool::connect(url).await.map_err(failed)?;
-            Ok(pool.into())
+            let pool = sqlx::mysql::MySqlPoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
+            Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
         // The URL holds a password, perhaps where its scheme should be.
         _ => Err(format!(
@@ -34,67 +33,74 @@ pub(super) async fn connect(url: &str) -> Result<SqlPool, BoxError> {
     }
 }
 
+/// Waits for the first connection: a server may start at the same time as we do.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+async fn reached<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<sqlx::Pool<DB>, BoxError> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    let started = Instant::now();
+    loop {
+        match pool.acquire().await {
+            Ok(_) => return Ok(pool),
+            Err(sqlx::Error::PoolTimedOut) if started.elapsed() < PATIENCE => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
 #[cfg(feature = "sqlite")]
 async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
-    use std::time::Duration;
-
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     };
+
+    const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
     let options = url
         .parse::<SqliteConnectOptions>()?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5));
+        .busy_timeout(BUSY_TIMEOUT);
+    let pool = SqlitePoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
     // An in-memory database ends with its last connection.
     let pool = if url.contains(":memory:") || url.contains("mode=memory") {
-        SqlitePoolOptions::new()
-            .max_connections(1)
+        pool.max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
     } else {
-        SqlitePoolOptions::new()
+        pool
     };
-    Ok(pool.connect_with(options).await.map_err(failed)?.into())
+    let started = Instant::now();
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool.into()),
+            // It does not wait for others that switch a new file to write-ahead at the same time.
+            Err(error) if is_of_a_race(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
 }
 
-pub(super) async fn migrate(pool: &Pool) -> Result<(), BoxError> {
-    match &pool.connections {
-        #[cfg(feature = "sqlite")]
-        Connections::Sqlite(pool) => {
-            let enforced: bool = sqlx::query_scalar("PRAGMA foreign_keys")
-                .fetch_one(pool)
-                .await
-                .map_err(failed)?;
-            if !enforced {
-                return Err(
-                    "the pool has foreign_keys switched off, and ending a session would leave \
-                     its tokens behind: build it with SqliteConnectOptions::foreign_keys(true)"
-                        .into(),
-                );
-            }
-            migrations(include_str!("sqlite.sql")).run(pool).await?;
+/// Whether the connections are such that the store keeps its promises.
+pub(super) async fn check(pool: &Pool) -> Result<(), BoxError> {
+    #[cfg(feature = "sqlite")]
+    if let Connections::Sqlite(pool) = &pool.connections {
+        let enforced: bool = sqlx::query_scalar("PRAGMA foreign_keys")
+            .fetch_one(pool)
+            .await
+            .map_err(failed)?;
+        if !enforced {
+            return Err(
+                "the pool has foreign_keys switched off, and ending a session would leave its \
+                 tokens behind: build it with SqliteConnectOptions::foreign_keys(true)"
+                    .into(),
+            );
         }
-        #[cfg(feature = "postgres")]
-        Connections::Postgres(pool) => migrations(include_str!("postgres.sql")).run(pool).await?,
-        #[cfg(feature = "mysql")]
-        Connections::MySql(pool) => migrations(include_str!("mysql.sql")).run(pool).await?,
     }
     Ok(())
-}
-
-fn migrations(sessions_and_tokens: &'static str) -> Migrator {
-    let mut migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "sessions and tokens".into(),
-        MigrationType::Simple,
-        sessions_and_tokens.into_sql_str(),
-        false,
-    )]);
-    migrator.dangerous_set_table_name("tower_logout_migrations");
-    migrator
 }
 
 /// A column of a table.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::dialect::Dialect;
+use super::names::Names;
 
 /// How many sessions one statement ends.
 pub(super) const BATCH: usize = 50;
@@ -43,8 +44,8 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        let statement = |sql: &str| Arc::from(dialect.numbered(sql));
+    pub(super) fn new(dialect: Dialect, names: &Names) -> Self {
+        let statement = |sql: &str| Arc::from(names.apply(dialect, &dialect.numbered(sql)));
         let lock = dialect.lock();
         Self {
             // A rotation in flight either is undone by the cascade, or finds no session.
@@ -139,7 +140,7 @@ mod tests {
         let pool = pool.connect("sqlite::memory:").await.unwrap();
         SqlStore::new(pool.clone()).await.unwrap();
         sqlx::raw_sql(FILL).execute(&pool).await.unwrap();
-        let statements = Statements::new(Dialect::Sqlite);
+        let statements = Statements::new(Dialect::Sqlite, &Names::default());
         // With what their foreign key does.
         let of_a_revocation = [
             &*statements.end_by_token.unwrap(),
