@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use sqlx::Connection;
-use tower_logout::{LogoutLayer, SessionStore, SqlStore, Token, TokenStore};
+use tower_logout::{LogoutLayer, RedisStore, SessionStore, SqlStore, Token, TokenStore};
 
 use crate::support::database::Kind;
 use crate::support::proxy::Weather;
@@ -184,4 +184,29 @@ async fn mariadb_serves_again_through_a_pool_of_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_serves_again_through_a_pool_of_the_application() {
     with_a_pool_of_the_application(Kind::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_serves_again() {
+    let Some(rig) = Rig::start(Kind::Redis).await else {
+        return;
+    };
+    let direct = rig.past_proxy().await;
+    let store = RedisStore::connect(&rig.url_through_proxy()).await.unwrap();
+    let layer = patient_layer(store.clone(), Duration::from_secs(5));
+    let in_flight = tokens(&*direct).await;
+    lose_power(&rig).await;
+    assert_eq!(log_out_all(&layer, &in_flight).await, 0);
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &in_flight).await;
+
+    // Whoever gives up sees no time-out, and the store does.
+    let given_up = tokens(&*direct).await;
+    lose_power(&rig).await;
+    let revocations = join_all(given_up.iter().map(|token| store.revoke(token)));
+    let impatience = Duration::from_millis(100);
+    assert!(tokio::time::timeout(impatience, revocations).await.is_err());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    rig.set(Weather::Fair);
+    serves_at_once(&layer, &given_up).await;
 }

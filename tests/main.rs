@@ -5,6 +5,7 @@
 
 mod support;
 
+mod a_primary_is_demoted;
 mod a_server_comes_back;
 mod a_user_of_few_rights;
 mod an_existing_table;

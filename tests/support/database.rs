@@ -20,6 +20,8 @@ pub enum Kind {
     Redis,
     /// A node of a cluster.
     RedisNode,
+    /// Who says which Redis is the primary.
+    Sentinel,
 }
 
 /// A server, stopped when it is dropped, or when this process ends in whatever way.
@@ -58,9 +60,50 @@ impl Server {
         let program = find_program(match kind {
             Kind::Postgres => &["postgres"],
             Kind::MariaDb => &["mariadbd"],
-            Kind::Redis | Kind::RedisNode => &["redis-server", "valkey-server"],
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel => &["redis-server", "valkey-server"],
         })?;
-        let mut server = Self {
+        let mut server = Self::new(kind, program);
+        server.prepare();
+        server.resume().await;
+        Some(server)
+    }
+
+    /// A replica of a Postgres server.
+    pub async fn standby_of(primary: &Self) -> Self {
+        let mut server = Self::new(Kind::Postgres, primary.program.clone());
+        let folder = server.folder.path();
+        if is_root() {
+            run(Command::new("chown").arg("nobody").arg(folder));
+        }
+        let backup = find_program(&["pg_basebackup"]).unwrap();
+        run(unprivileged(&backup)
+            .args(["-h", "127.0.0.1", "-U", "postgres", "--checkpoint=fast"])
+            .args(["--no-sync", "--write-recovery-conf", "-p"])
+            .arg(primary.port.to_string())
+            .arg("-D")
+            .arg(folder.join("data")));
+        server.resume().await;
+        server
+    }
+
+    /// A sentinel that watches a Redis server as `main`, and decides alone.
+    pub async fn sentinel_of(primary: &Self) -> Self {
+        let mut server = Self::new(Kind::Sentinel, primary.program.clone());
+        server.prepare();
+        let config = format!(
+            "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n",
+            server.port,
+            server.folder.path().display(),
+            primary.port
+        );
+        std::fs::write(server.folder.path().join("data/sentinel.conf"), config).unwrap();
+        server.resume().await;
+        server
+    }
+
+    fn new(kind: Kind, program: std::path::PathBuf) -> Self {
+        Self {
             kind,
             port: if kind == Kind::RedisNode {
                 free_port_of_node()
@@ -71,10 +114,7 @@ impl Server {
             program,
             folder: tempfile::tempdir().unwrap(),
             running: None,
-        };
-        server.prepare();
-        server.resume().await;
-        Some(server)
+        }
     }
 
     /// Makes the data folder.
@@ -99,7 +139,7 @@ impl Server {
                     .arg("--auth-root-authentication-method=normal")
                     .arg(format!("--datadir={}", data.display())));
             }
-            Kind::Redis | Kind::RedisNode => std::fs::create_dir(&data).unwrap(),
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel => std::fs::create_dir(&data).unwrap(),
         }
     }
 
@@ -126,6 +166,10 @@ impl Server {
                     .arg(format!("--datadir={}", data.display()))
                     .arg(format!("--socket={}", data.join("socket").display()))
                     .args(["--max-connections=300", "--skip-name-resolve"]);
+            }
+            Kind::Sentinel => {
+                command = Command::new(&self.program);
+                command.arg(data.join("sentinel.conf")).arg("--sentinel");
             }
             Kind::Redis | Kind::RedisNode => {
                 command = Command::new(&self.program);
@@ -169,7 +213,7 @@ impl Server {
         match self.kind {
             Kind::Postgres => sqlx::PgConnection::connect(&url).await.is_ok(),
             Kind::MariaDb => sqlx::MySqlConnection::connect(&url).await.is_ok(),
-            Kind::Redis | Kind::RedisNode => {
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel => {
                 tokio::net::TcpStream::connect(("127.0.0.1", self.port))
                     .await
                     .is_ok()
@@ -195,7 +239,9 @@ impl Server {
         match self.kind {
             Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/{database}"),
             Kind::MariaDb => format!("mysql://root@127.0.0.1:{port}/{database}"),
-            Kind::Redis | Kind::RedisNode => format!("redis://127.0.0.1:{port}/{database}"),
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel => {
+                format!("redis://127.0.0.1:{port}/{database}")
+            }
         }
     }
 
@@ -216,7 +262,7 @@ impl Server {
                 let mut admin = sqlx::MySqlConnection::connect(&self.url("")).await.unwrap();
                 sqlx::query(create).execute(&mut admin).await.unwrap();
             }
-            Kind::Redis | Kind::RedisNode => return String::new(),
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel => return String::new(),
         }
         name
     }
@@ -250,7 +296,7 @@ pub async fn shared(kind: Kind) -> Option<(&'static Server, String)> {
     static MARIADB: OnceCell<Option<Server>> = OnceCell::const_new();
     static REDIS: OnceCell<Option<Server>> = OnceCell::const_new();
     let cell = match kind {
-        Kind::RedisNode => panic!("a node alone is no cluster"),
+        Kind::RedisNode | Kind::Sentinel => panic!("{kind:?} is of no use alone"),
         Kind::Postgres => &POSTGRES,
         Kind::MariaDb => &MARIADB,
         Kind::Redis => &REDIS,
@@ -303,6 +349,31 @@ async fn join_cluster(nodes: &[Server; 3]) {
     for node in nodes {
         agrees(&cli, node).await;
     }
+}
+
+/// One more node of a cluster, which replicates the first.
+pub async fn replica_in_cluster(nodes: &[Server; 3]) -> Server {
+    let replica = Server::start(Kind::RedisNode).await.unwrap();
+    let cli = find_program(&["redis-cli", "valkey-cli"]).unwrap();
+    let ask = |port: u16, arguments: &[&str]| {
+        let answer = Command::new(&cli)
+            .args(["-p", &port.to_string()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8(answer.stdout).unwrap().trim().to_owned()
+    };
+    let port = nodes[0].port.to_string();
+    ask(replica.port, &["cluster", "meet", "127.0.0.1", &port]);
+    let primary = ask(nodes[0].port, &["cluster", "myid"]);
+    for _ in 0..600 {
+        ask(replica.port, &["cluster", "replicate", &primary]);
+        if ask(replica.port, &["info", "replication"]).contains("master_link_status:up") {
+            return replica;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the node does not replicate");
 }
 
 async fn agrees(cli: &Path, node: &Server) {

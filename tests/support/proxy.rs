@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,6 +29,7 @@ pub enum Weather {
 /// A proxy in front of a server on this machine. It ends with the test's runtime.
 pub struct Proxy {
     pub port: u16,
+    server: Arc<AtomicU16>,
     weather: Arc<watch::Sender<Weather>>,
 }
 
@@ -37,14 +39,26 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let weather = Arc::new(watch::Sender::new(Weather::Fair));
         let forecast = Arc::clone(&weather);
+        let server = Arc::new(AtomicU16::new(server));
+        let address = Arc::clone(&server);
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = SocketAddr::from(([127, 0, 0, 1], server));
+                let port = address.load(Ordering::Relaxed);
+                let server = SocketAddr::from(([127, 0, 0, 1], port));
                 tokio::spawn(connect(client, server, forecast.subscribe()));
             }
         });
-        Self { port, weather }
+        Self {
+            port,
+            server,
+            weather,
+        }
+    }
+
+    /// Has connections to come lead to another server. Those that there are stay where they are.
+    pub fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::Relaxed);
     }
 
     pub fn set(&self, weather: Weather) {

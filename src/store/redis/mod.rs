@@ -4,8 +4,8 @@
 //! its own, which may lie on another node: it is written before the session and says nothing by
 //! itself, so that a pointer without a session is an unknown token.
 
-mod cluster;
 mod connection;
+mod renewed;
 mod sweep;
 
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
-use redis::{AsyncCommands, RedisError, RetryMethod, Script};
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::{
+    AsyncCommands, ConnectionAddr, IntoConnectionInfo, RedisError, RetryMethod, Script, TlsMode,
+};
 use sha2::{Digest, Sha256};
 
 use super::random::hex;
@@ -26,7 +28,6 @@ use super::{
 };
 use crate::Token;
 
-use self::cluster::Cluster;
 pub use self::connection::RedisConnection;
 use self::sweep::{Litter, Sweeper};
 
@@ -109,21 +110,53 @@ impl Default for Scripts {
 }
 
 impl RedisStore {
-    /// Connects to one server: `redis://host:port/database`, or `rediss://` with one of the redis
-    /// crate's TLS features.
+    /// Connects to one server: `redis://host:port/database`, or, with the feature `redis-tls`,
+    /// `rediss://host:port/database`, which is refused unless the server proves its name with a
+    /// certificate that the system trusts. `redis://` goes in clear. For a CA of your own give
+    /// [`new`](Self::new) a [`Client`](redis::Client) that knows it.
     ///
     /// # Errors
     ///
     /// If the URL is malformed, or the server cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, BoxError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let client = redis::Client::open(url).map_err(failed)?;
-        let connection = ConnectionManager::new_with_config(client, config)
-            .await
-            .map_err(failed)?;
-        Ok(Self::new(connection))
+        Self::reach(redis::Client::open(url).map_err(failed)?).await
+    }
+
+    /// Connects to the primary of this name as the sentinels name it, of which some are listed, and
+    /// after a failover to the next one: the database, the user and the password are those of the
+    /// primary's URL, whose host is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// If a URL is malformed, or none of the sentinels or not the primary can be reached.
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), tower_logout::BoxError> {
+    /// # use tower_logout::RedisStore;
+    /// let sentinels = ["redis://10.0.0.1:26379/", "redis://10.0.0.2:26379/"];
+    /// let store = RedisStore::connect_sentinel(sentinels, "mymaster", "redis://:secret@_/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_sentinel<U: Into<String>>(
+        sentinels: impl IntoIterator<Item = U>,
+        name: &str,
+        primary: &str,
+    ) -> Result<Self, BoxError> {
+        let primary = primary.into_connection_info().map_err(failed)?;
+        let mut node = SentinelNodeConnectionInfo::default()
+            .set_redis_connection_info(primary.redis_settings().clone());
+        if let ConnectionAddr::TcpTls { insecure, .. } = primary.addr() {
+            node = node.set_tls_mode(if *insecure {
+                TlsMode::Insecure
+            } else {
+                TlsMode::Secure
+            });
+        }
+        let sentinels = sentinels.into_iter().map(Into::<String>::into).collect();
+        let master = SentinelServerType::Master;
+        let client = SentinelClient::build(sentinels, name.to_owned(), Some(node), master);
+        Self::reach(client.map_err(failed)?).await
     }
 
     /// Connects to a cluster, of which some nodes are named.
@@ -139,10 +172,15 @@ impl RedisStore {
             .response_timeout(RESPONSE_TIMEOUT)
             .build()
             .map_err(failed)?;
-        Ok(Self::new(Cluster::connect(client).await.map_err(failed)?))
+        Self::reach(client).await
     }
 
-    /// Uses a connection of the application.
+    async fn reach(connection: impl Into<RedisConnection>) -> Result<Self, BoxError> {
+        let connection = connection.into().connected().await;
+        Ok(Self::new(connection.map_err(failed)?))
+    }
+
+    /// Uses a client or a connection of the application. A client connects at the first command.
     pub fn new(connection: impl Into<RedisConnection>) -> Self {
         let connection = connection.into();
         Self {
