@@ -22,6 +22,8 @@ pub enum Kind {
     RedisNode,
     /// Who says which Redis is the primary.
     Sentinel,
+    /// Who shares the connections of a Postgres.
+    PgBouncer,
 }
 
 /// A server, stopped when it is dropped, or when this process ends in whatever way.
@@ -32,6 +34,8 @@ pub struct Server {
     announced: Option<u16>,
     program: std::path::PathBuf,
     folder: tempfile::TempDir,
+    /// Settings beyond those of all tests.
+    settings: Vec<String>,
     running: Option<Child>,
 }
 
@@ -61,6 +65,7 @@ impl Server {
             Kind::Postgres => &["postgres"],
             Kind::MariaDb => &["mariadbd"],
             Kind::Redis | Kind::RedisNode | Kind::Sentinel => &["redis-server", "valkey-server"],
+            Kind::PgBouncer => &["pgbouncer"],
         })?;
         let mut server = Self::new(kind, program);
         server.prepare();
@@ -102,6 +107,28 @@ impl Server {
         server
     }
 
+    /// Has few connections to a Postgres, which clients share by the transaction.
+    pub async fn pgbouncer_of(server: &Self) -> Option<Self> {
+        let bouncer = Self::new(Kind::PgBouncer, find_program(&["pgbouncer"])?);
+        bouncer.prepare();
+        let config = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\n\
+             listen_addr=127.0.0.1\nlisten_port={}\nunix_socket_dir=\nauth_type=any\n\
+             pool_mode=transaction\ndefault_pool_size=3\n\
+             ignore_startup_parameters=extra_float_digits\n",
+            server.port, bouncer.port
+        );
+        let path = bouncer.folder.path().join("data/pgbouncer.ini");
+        std::fs::write(path, config).unwrap();
+        if is_root() {
+            let folder = bouncer.folder.path();
+            run(Command::new("chown").args(["-R", "nobody"]).arg(folder));
+        }
+        let mut bouncer = bouncer;
+        bouncer.resume().await;
+        Some(bouncer)
+    }
+
     fn new(kind: Kind, program: std::path::PathBuf) -> Self {
         Self {
             kind,
@@ -113,6 +140,7 @@ impl Server {
             announced: None,
             program,
             folder: tempfile::tempdir().unwrap(),
+            settings: Vec::new(),
             running: None,
         }
     }
@@ -139,7 +167,9 @@ impl Server {
                     .arg("--auth-root-authentication-method=normal")
                     .arg(format!("--datadir={}", data.display())));
             }
-            Kind::Redis | Kind::RedisNode | Kind::Sentinel => std::fs::create_dir(&data).unwrap(),
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel | Kind::PgBouncer => {
+                std::fs::create_dir(&data).unwrap();
+            }
         }
     }
 
@@ -167,6 +197,10 @@ impl Server {
                     .arg(format!("--socket={}", data.join("socket").display()))
                     .args(["--max-connections=300", "--skip-name-resolve"]);
             }
+            Kind::PgBouncer => {
+                command = unprivileged(&self.program);
+                command.arg(data.join("pgbouncer.ini"));
+            }
             Kind::Sentinel => {
                 command = Command::new(&self.program);
                 command.arg(data.join("sentinel.conf")).arg("--sentinel");
@@ -186,7 +220,27 @@ impl Server {
                 }
             }
         }
+        command.args(&self.settings);
         command
+    }
+
+    /// Starts it again with more settings.
+    pub async fn restart_with(&mut self, settings: &[String]) {
+        self.kill();
+        self.settings = settings.to_vec();
+        self.resume().await;
+    }
+
+    /// A file that only the server may read.
+    pub fn secret_file(&self, name: &str, content: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        if self.kind == Kind::Postgres && is_root() {
+            run(Command::new("chown").arg("nobody").arg(&path));
+        }
+        path.display().to_string()
     }
 
     /// Runs a server on the data that there is, as after a crash.
@@ -212,6 +266,10 @@ impl Server {
         let url = self.url("");
         match self.kind {
             Kind::Postgres => sqlx::PgConnection::connect(&url).await.is_ok(),
+            Kind::PgBouncer => {
+                let url = self.url("postgres");
+                sqlx::PgConnection::connect(&url).await.is_ok()
+            }
             Kind::MariaDb => sqlx::MySqlConnection::connect(&url).await.is_ok(),
             Kind::Redis | Kind::RedisNode | Kind::Sentinel => {
                 tokio::net::TcpStream::connect(("127.0.0.1", self.port))
@@ -237,7 +295,9 @@ impl Server {
     /// The same through a proxy's port.
     pub fn url_at(&self, port: u16, database: &str) -> String {
         match self.kind {
-            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/{database}"),
+            Kind::Postgres | Kind::PgBouncer => {
+                format!("postgres://postgres@127.0.0.1:{port}/{database}")
+            }
             Kind::MariaDb => format!("mysql://root@127.0.0.1:{port}/{database}"),
             Kind::Redis | Kind::RedisNode | Kind::Sentinel => {
                 format!("redis://127.0.0.1:{port}/{database}")
@@ -262,7 +322,9 @@ impl Server {
                 let mut admin = sqlx::MySqlConnection::connect(&self.url("")).await.unwrap();
                 sqlx::query(create).execute(&mut admin).await.unwrap();
             }
-            Kind::Redis | Kind::RedisNode | Kind::Sentinel => return String::new(),
+            Kind::Redis | Kind::RedisNode | Kind::Sentinel | Kind::PgBouncer => {
+                return String::new();
+            }
         }
         name
     }
@@ -296,7 +358,9 @@ pub async fn shared(kind: Kind) -> Option<(&'static Server, String)> {
     static MARIADB: OnceCell<Option<Server>> = OnceCell::const_new();
     static REDIS: OnceCell<Option<Server>> = OnceCell::const_new();
     let cell = match kind {
-        Kind::RedisNode | Kind::Sentinel => panic!("{kind:?} is of no use alone"),
+        Kind::RedisNode | Kind::Sentinel | Kind::PgBouncer => {
+            panic!("{kind:?} is of no use alone")
+        }
         Kind::Postgres => &POSTGRES,
         Kind::MariaDb => &MARIADB,
         Kind::Redis => &REDIS,

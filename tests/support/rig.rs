@@ -64,7 +64,7 @@ impl Rig {
             }
             Kind::Redis => Arc::new(RedisStore::connect(url).await.unwrap()),
             Kind::RedisNode => Arc::new(RedisStore::connect_cluster([url]).await.unwrap()),
-            Kind::Sentinel => panic!("a sentinel keeps no sessions"),
+            Kind::Sentinel | Kind::PgBouncer => panic!("{:?} keeps no sessions", self.kind),
         }
     }
 

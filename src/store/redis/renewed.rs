@@ -12,7 +12,9 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::SentinelClient;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, RetryMethod, ServerErrorKind,
+};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -234,12 +236,19 @@ impl<S: Source> Renewed<S> {
 async fn patiently<S: Source>(source: &mut S, begun: Instant) -> RedisResult<S::Connection> {
     loop {
         match source.connect().await {
-            Err(error) if error.is_io_error() && begun.elapsed() + PAUSE < S::LIMIT => {
+            Err(error) if is_passing(&error) && begun.elapsed() + PAUSE < S::LIMIT => {
                 tokio::time::sleep(PAUSE).await;
             }
             made => return made,
         }
     }
+}
+
+/// Whether a server may be about to start, or sentinels about to find the next primary.
+fn is_passing(error: &RedisError) -> bool {
+    error.is_timeout()
+        || error.is_connection_dropped()
+        || matches!(error.retry_method(), RetryMethod::WaitAndRetry)
 }
 
 /// A future that goes on in the background when it is dropped.

@@ -32,6 +32,12 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 /// that turns out to be no primary any more is left, and the next attempt reaches whoever is at its
 /// address.
 ///
+/// Behind `PgBouncer` in transaction mode the store keeps its promises
+/// [without prepared statements](Self::without_prepared_statements), and with
+/// `ignore_startup_parameters = extra_float_digits`, which sqlx sends (tried with 1.18). In a Galera
+/// cluster a node may not have applied yet what another one has acknowledged: send logouts and
+/// refreshes to one node, or set `wsrep_sync_wait = 7` (not tried).
+///
 /// Transactions of the application's own go through sqlx's `begin`, which ends them with their handle. A
 /// raw `BEGIN` that comes back to the pool open takes with it what a store is told is done.
 #[derive(Clone, Debug)]
@@ -54,6 +60,26 @@ impl SqlPool {
     #[must_use]
     pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.0.terms.limit = timeout;
+        self
+    }
+
+    /// Leaves no statement prepared on the server, and makes each a transaction: for a pooler that
+    /// gives the connection to another client after each transaction, such as `PgBouncer` before 1.21
+    /// in its transaction mode. Statements stay prepared by default.
+    ///
+    /// Make the tables past the pooler, by [`SqlStoreBuilder::migrate`](crate::SqlStoreBuilder::migrate).
+    ///
+    /// ```
+    /// # fn pool(pool: impl Into<tower_logout::SqlPool>) {
+    /// use tower_logout::SqlPool;
+    ///
+    /// let pool: SqlPool = pool.into();
+    /// let pool = pool.without_prepared_statements();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn without_prepared_statements(mut self) -> Self {
+        self.0.terms.prepares = false;
         self
     }
 }
@@ -121,12 +147,15 @@ impl Pool {
         Ok(answer)
     }
 
-    /// Whether a statement has to be isolated, or the server has to be told how long to wait. Only
-    /// Postgres would do it otherwise, or go on waiting for a lock when the connection is closed.
+    /// Whether a statement has to be isolated, or the server has to be told how long to wait: only
+    /// Postgres goes on waiting for a lock when the connection is closed. Or the statement and its
+    /// values, of which it is told one after the other, have to reach the same server.
     fn needs_transaction(&self) -> bool {
         let lessons = &self.terms.lessons;
         self.dialect() == Dialect::Postgres
-            && (lessons.isolate.load(Ordering::Relaxed) || lessons.wary.load(Ordering::Relaxed))
+            && (lessons.isolate.load(Ordering::Relaxed)
+                || lessons.wary.load(Ordering::Relaxed)
+                || !self.terms.prepares)
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, BoxError> {
@@ -213,6 +242,7 @@ macro_rules! databases {
                     connections: Connections::$name(pool),
                     terms: Terms {
                         limit: STATEMENT_TIMEOUT,
+                        prepares: true,
                         lessons: Arc::default(),
                     },
                 })
@@ -275,7 +305,8 @@ macro_rules! databases {
                     $(#[cfg(feature = $feature)]
                     Self::$name(lease) => {
                         let (connection, watch) = lease.parts()?;
-                        let mut parts = connection.fetch_many(bind!(sql, values));
+                        let mut parts = connection
+                            .fetch_many(bind!(sql, values).persistent(watch.prepares()));
                         let answer = async {
                             let mut answer = Answer::default();
                             while let Some(part) = parts.try_next().await? {

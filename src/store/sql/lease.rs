@@ -34,6 +34,8 @@ pub(super) trait Lends: Database {
 pub(super) struct Terms {
     /// How long a connection, and then an answer, is waited for.
     pub(super) limit: Duration,
+    /// Whether a statement stays prepared.
+    pub(super) prepares: bool,
     pub(super) lessons: Arc<Lessons>,
 }
 
@@ -115,6 +117,11 @@ impl<DB: Lends> Lease<DB> {
 }
 
 impl<DB: Lends> Watch<'_, DB> {
+    /// Whether a statement stays prepared.
+    pub(super) fn prepares(&self) -> bool {
+        self.terms.prepares
+    }
+
     pub(super) async fn answer<T>(
         self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
