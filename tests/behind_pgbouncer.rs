@@ -1,4 +1,4 @@
-//! Postgres behind PgBouncer, which gives a connection to another client after each transaction.
+//! Postgres behind `PgBouncer`, which gives a connection to another client after each transaction.
 
 use std::time::Duration;
 

@@ -140,9 +140,10 @@ impl RedisStore {
     /// ```
     pub async fn connect_sentinel<U: Into<String>>(
         sentinels: impl IntoIterator<Item = U>,
-        name: &str,
+        name: impl Into<String>,
         primary: &str,
     ) -> Result<Self, BoxError> {
+        let name: String = name.into();
         let primary = primary.into_connection_info().map_err(failed)?;
         let mut node = SentinelNodeConnectionInfo::default()
             .set_redis_connection_info(primary.redis_settings().clone());
@@ -155,7 +156,7 @@ impl RedisStore {
         }
         let sentinels = sentinels.into_iter().map(Into::<String>::into).collect();
         let master = SentinelServerType::Master;
-        let client = SentinelClient::build(sentinels, name.to_owned(), Some(node), master);
+        let client = SentinelClient::build(sentinels, name, Some(node), master);
         Self::reach(client.map_err(failed)?).await
     }
 
