@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::dialect::Dialect;
-use super::driver::{Connections, Pool, STATEMENT_TIMEOUT, SqlPool, Value};
-use super::failure::{failed, is_of_a_race};
+use super::driver::{Pool, STATEMENT_TIMEOUT, SqlPool, Value};
+use super::failure::failed;
 use crate::BoxError;
 
 const DATABASES: &str = "sqlite:, postgres: or mysql:";
@@ -50,6 +50,7 @@ async fn reached<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<sqlx::Pool<
 
 #[cfg(feature = "sqlite")]
 async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
+    use super::failure::is_of_a_race;
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     };
@@ -86,21 +87,18 @@ async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
 
 /// Whether the connections are such that the store keeps its promises.
 pub(super) async fn check(pool: &Pool) -> Result<(), BoxError> {
-    #[cfg(feature = "sqlite")]
-    if let Connections::Sqlite(pool) = &pool.connections {
-        let enforced: bool = sqlx::query_scalar("PRAGMA foreign_keys")
-            .fetch_one(pool)
-            .await
-            .map_err(failed)?;
-        if !enforced {
-            return Err(
-                "the pool has foreign_keys switched off, and ending a session would leave its \
-                 tokens behind: build it with SqliteConnectOptions::foreign_keys(true)"
-                    .into(),
-            );
-        }
+    if pool.dialect() != Dialect::Sqlite {
+        return Ok(());
     }
-    Ok(())
+    let enforced = pool.fetch(&"PRAGMA foreign_keys".into(), &[]).await?;
+    if enforced.first().map(|row| row.int(0)).transpose()? == Some(1) {
+        return Ok(());
+    }
+    Err(
+        "the pool has foreign_keys switched off, and ending a session would leave its tokens \
+         behind: build it with SqliteConnectOptions::foreign_keys(true)"
+            .into(),
+    )
 }
 
 /// A column of a table.
