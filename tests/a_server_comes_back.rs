@@ -74,26 +74,30 @@ impl Lock {
 
     /// Until as many statements wait for it.
     async fn is_waited_for(&mut self, by: usize) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-        let waiting_in_mariadb = "SELECT count(*) FROM information_schema.innodb_trx \
-                                  WHERE trx_state = 'LOCK WAIT'";
         for _ in 0..200 {
-            let waiting: i64 = match self {
-                Self::Postgres(connection) => sqlx::query_scalar(waiting)
-                    .fetch_one(connection)
-                    .await
-                    .unwrap(),
-                Self::MariaDb(connection) => {
-                    let waiting = sqlx::query_scalar(waiting_in_mariadb);
-                    waiting.fetch_one(connection).await.unwrap()
-                }
-            };
-            if waiting == i64::try_from(by).unwrap() {
+            if self.waiting().await == by {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the statements are not in flight");
+        panic!("{} statements wait", self.waiting().await);
+    }
+
+    async fn waiting(&mut self) -> usize {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let waiting_in_mariadb = "SELECT count(*) FROM information_schema.innodb_trx \
+                                  WHERE trx_state = 'LOCK WAIT'";
+        let waiting: i64 = match self {
+            Self::Postgres(connection) => {
+                let waiting = sqlx::query_scalar(waiting);
+                waiting.fetch_one(connection).await.unwrap()
+            }
+            Self::MariaDb(connection) => {
+                let waiting = sqlx::query_scalar(waiting_in_mariadb);
+                waiting.fetch_one(connection).await.unwrap()
+            }
+        };
+        usize::try_from(waiting).unwrap()
     }
 }
 
@@ -209,4 +213,34 @@ async fn redis_serves_again() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     rig.set(Weather::Fair);
     serves_at_once(&layer, &given_up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_does_not_wait_in_postgres_for_ever() {
+    let Some(rig) = Rig::start(Kind::Postgres).await else {
+        return;
+    };
+    let builder = SqlStore::builder().statement_timeout(Duration::from_millis(500));
+    let store = builder.connect(&rig.url_past_proxy()).await.unwrap();
+    let rounds = [
+        tokens(&store).await,
+        tokens(&store).await,
+        tokens(&store).await,
+    ];
+    let mut lock = Lock::sessions(&rig).await;
+    for round in &rounds {
+        let answers = join_all(round.iter().map(|token| store.revoke(token))).await;
+        assert!(answers.iter().all(|answer| {
+            let error = answer.as_ref().unwrap_err();
+            error.is::<tower_logout::Transient>()
+        }));
+    }
+    // A connection that is closed does not end its statement: only those wait still that were sent
+    // before one had been given up.
+    lock.is_waited_for(POOL).await;
+    drop(lock);
+    for token in rounds.iter().flatten() {
+        store.revoke(token).await.unwrap();
+        assert!(!is_live(&store, token).await);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::driver::STATEMENT_TIMEOUT;
 use super::names::Names;
 use super::{SqlPool, SqlStore, migrations, schema};
 use crate::BoxError;
@@ -89,7 +90,8 @@ impl SqlStoreBuilder {
     /// # fn main() {}
     /// ```
     pub async fn connect(self, url: &str) -> Result<SqlStore, BoxError> {
-        let pool = schema::connect(url).await?;
+        let timeout = self.statement_timeout.unwrap_or(STATEMENT_TIMEOUT);
+        let pool = schema::connect(url, timeout).await?;
         self.build(pool).await
     }
 

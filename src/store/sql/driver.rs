@@ -48,6 +48,10 @@ impl SqlPool {
     /// default, below the layer's [deadline](crate::LogoutLayerBuilder::deadline). Of SQLite, which has
     /// no network to lose an answer, only the connection.
     ///
+    /// Postgres is told to give up waiting for a lock as well, once a statement had to be given up, and
+    /// MySQL is by the pools that a store opens. In a pool of your own set `innodb_lock_wait_timeout`:
+    /// a closed connection goes on waiting on the server, by default for 50 seconds.
+    ///
     /// ```
     /// # fn pool(pool: impl Into<tower_logout::SqlPool>) {
     /// use std::time::Duration;

@@ -3,25 +3,37 @@
 use std::time::{Duration, Instant};
 
 use super::dialect::Dialect;
-use super::driver::{Pool, STATEMENT_TIMEOUT, SqlPool, Value};
+use super::driver::{Pool, SqlPool, Value};
 use super::failure::failed;
 use crate::BoxError;
 
 const DATABASES: &str = "sqlite:, postgres: or mysql:";
 
-pub(super) async fn connect(url: &str) -> Result<SqlPool, BoxError> {
+/// A pool whose connections, and their locks, are waited for as long as statements are.
+pub(super) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
     let (scheme, _) = url.split_once(':').unwrap_or_default();
     match scheme {
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite(url).await,
+        "sqlite" => sqlite(url, timeout).await,
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
+            let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
             Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => {
-            let pool = sqlx::mysql::MySqlPoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
+            use sqlx::{AssertSqlSafe, Executor};
+
+            // A server goes on waiting for a lock when the connection is closed, for 50 seconds.
+            let seconds = timeout.as_secs().max(1);
+            let locks =
+                format!("SET innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}");
+            let pool = sqlx::mysql::MySqlPoolOptions::new()
+                .acquire_timeout(timeout)
+                .after_connect(move |connection, _| {
+                    let locks = AssertSqlSafe(locks.clone());
+                    Box::pin(async move { connection.execute(locks).await.map(drop) })
+                });
             Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
         // The URL holds a password, perhaps where its scheme should be.
@@ -49,7 +61,7 @@ async fn reached<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<sqlx::Pool<
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
+async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
     use super::failure::is_of_a_race;
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -63,7 +75,7 @@ async fn sqlite(url: &str) -> Result<SqlPool, BoxError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
-    let pool = SqlitePoolOptions::new().acquire_timeout(STATEMENT_TIMEOUT);
+    let pool = SqlitePoolOptions::new().acquire_timeout(timeout);
     // An in-memory database ends with its last connection.
     let pool = if url.contains(":memory:") || url.contains("mode=memory") {
         pool.max_connections(1)
