@@ -105,3 +105,20 @@ async fn mariadb() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_whose_log_is_one_of_statements() {
+    let Some(mut server) = Server::start(Kind::MariaDb).await else {
+        return;
+    };
+    let settings = ["--log-bin", "--server-id=1", "--binlog-format=STATEMENT"];
+    server.restart_with(&settings.map(str::to_owned)).await;
+    let database = server.new_database().await;
+    let store = SqlStore::connect(&server.url(&database)).await.unwrap();
+    let (first, second) = (Token::generate().unwrap(), Token::generate().unwrap());
+    store.open("alice", &first).await.unwrap();
+    let rotated = store.rotate(&first, &second).await.unwrap();
+    assert!(matches!(rotated, Rotation::Rotated(_)), "{rotated:?}");
+    store.revoke_subject("alice", &[]).await.unwrap();
+    assert!(store.find(&second).await.unwrap().is_none());
+}

@@ -44,23 +44,26 @@ const AT_ONCE: usize = 64;
 /// A store in Redis or Valkey, from version 6.2 on, alone or as a cluster.
 ///
 /// Tokens are kept as SHA-256 digests alone, and the server drops what has expired. One connection
-/// serves all calls at once, and comes back by itself (for a cluster, see below). Clones share it.
+/// serves all calls at once, and is made once more when it is lost, does not answer, or leads to a server
+/// that is no primary any more. Clones share it.
 ///
 /// # What an acknowledged revocation is worth
 ///
 /// The server has ended the session in its memory. With `appendonly yes` and `appendfsync always` it
 /// survives the end of the process and of the machine; with `everysec`, the server's default, either
 /// may lose the last two seconds. Set `maxmemory-policy noeviction`: a server that evicts keys may drop
-/// the key by which a token finds its session, and leave the session. Replication is asynchronous: if the
-/// primary dies before a replica has the revocation, and that replica is promoted, the session lives
+/// the key by which a token finds its session, and leave the session. With `allkeys-lru` and a tenth of
+/// the memory that was needed, nearly half of the sessions that were left were such, and a logout by that
+/// token finds nothing. Replication is asynchronous: if the primary dies before a replica has the revocation, and that replica is promoted, the session lives
 /// again. [`with_replicas`](Self::with_replicas) waits for replicas to have it, and fails otherwise;
 /// it narrows the window without closing it, since a promotion may choose another replica.
 ///
 /// # In a cluster
 ///
 /// All that makes a session lies in one slot, by the hash tag of its id. The pointers of its tokens
-/// and the list of a subject's sessions lie where they may. A connection that has stopped answering is
-/// made anew, unless it is the application's own. One of the application's own must not read from
+/// and the list of a subject's sessions lie where they may. A connection of the application's own is not
+/// made once more when it has stopped answering, a [`ClusterClient`](redis::cluster::ClusterClient)'s is.
+/// One of the application's own must not read from
 /// replicas either: one that lags knows nothing of a login that was just made.
 ///
 /// ```no_run

@@ -162,6 +162,12 @@ impl Pool {
                 || !self.terms.prepares)
     }
 
+    /// Whether MySQL's binary log is one of statements, which READ COMMITTED cannot be written to.
+    pub(super) fn logs_statements(&self, logs_statements: bool) {
+        let lesson = &self.terms.lessons.logs_statements;
+        lesson.store(logs_statements, Ordering::Relaxed);
+    }
+
     pub(super) async fn begin(&self) -> Result<Transaction, BoxError> {
         let mut lent = self.lend().await?;
         lent.begin(self.begin_sql()).await?;

@@ -99,8 +99,17 @@ async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
 
 /// Whether the connections are such that the store keeps its promises.
 pub(super) async fn check(pool: &Pool) -> Result<(), BoxError> {
-    if pool.dialect() != Dialect::Sqlite {
-        return Ok(());
+    match pool.dialect() {
+        Dialect::Postgres => return Ok(()),
+        Dialect::MySql => {
+            let sql = "SELECT CAST(@@log_bin AND @@binlog_format = 'STATEMENT' AS SIGNED)".into();
+            // A server that has no such setting logs rows.
+            let logs_statements = pool.fetch(&sql, &[]).await.unwrap_or_default();
+            let logs_statements = logs_statements.first().map(|row| row.int(0)).transpose()?;
+            pool.logs_statements(logs_statements == Some(1));
+            return Ok(());
+        }
+        Dialect::Sqlite => {}
     }
     let enforced = pool.fetch(&"PRAGMA foreign_keys".into(), &[]).await?;
     if enforced.first().map(|row| row.int(0)).transpose()? == Some(1) {
