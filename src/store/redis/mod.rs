@@ -273,10 +273,14 @@ impl RedisStore {
         millis(expiry(now, self.lifetime)) - millis(now)
     }
 
-    /// The id of the session that a token points to, if it is there still.
+    /// The id of the session that a token points to, if it is there still. `GETEX` counts as a write: a
+    /// replica, which may lag, refuses it, where `GET` would find nothing.
     async fn id_of(&self, token: &Token) -> Result<Option<String>, BoxError> {
-        let pointer = self.pointer(&digest(token));
-        self.connection.clone().get(pointer).await.map_err(failed)
+        let mut get = redis::cmd("GETEX");
+        get.arg(self.pointer(&digest(token)));
+        get.query_async(&mut self.connection.clone())
+            .await
+            .map_err(failed)
     }
 
     /// Whose session it is, if it is alive.
