@@ -11,7 +11,7 @@ mod support;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, stream};
 use redis::AsyncCommands;
@@ -91,6 +91,12 @@ async fn compare<A, B>(
     );
 }
 
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
 async fn open(store: &impl SessionStore, subject: &str) -> Token {
     let token = Token::generate().unwrap();
     store.open(subject, &token).await.unwrap();
@@ -106,7 +112,8 @@ async fn open_many(store: &impl SessionStore, number: usize) -> Vec<Token> {
 }
 
 const REVOKE: &str = "DELETE FROM tower_logout_sessions WHERE id = \
-                      (SELECT session_id FROM tower_logout_tokens WHERE digest = $1) \
+                      (SELECT session_id FROM tower_logout_tokens \
+                       WHERE digest = $1 AND expires_at > $2) \
                       RETURNING id, expires_at";
 
 /// A revocation through the store, beside its statement by sqlx.
@@ -122,7 +129,7 @@ macro_rules! beside_sqlx {
             async |pair| store.revoke(&through_store[pair]).await.unwrap(),
             async |pair| {
                 let digest = Sha256::digest(by_hand[pair].expose());
-                let query = sqlx::query(REVOKE).bind(&digest[..]);
+                let query = sqlx::query(REVOKE).bind(&digest[..]).bind(now());
                 query.fetch_all(&pool).await.unwrap()
             },
         )
@@ -176,11 +183,12 @@ async fn sqlite() {
         let fill = format!(
             "PRAGMA cache_size = -400000; -- for filling it alone
              INSERT INTO tower_logout_sessions
+                (id, subject, generation, rotated_at, tokens, expires_at)
                 WITH RECURSIVE number(i) AS
                     (SELECT 1 UNION ALL SELECT i + 1 FROM number LIMIT {rows})
-                SELECT hex(randomblob(16)), 'other' || i, 0, 4102444800000 FROM number;
-             INSERT INTO tower_logout_tokens
-                SELECT randomblob(32), id, 0 FROM tower_logout_sessions;
+                SELECT hex(randomblob(16)), 'other' || i, 0, 0, 1, 4102444800000 FROM number;
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT randomblob(32), id, 0, expires_at FROM tower_logout_sessions;
              ANALYZE;
              PRAGMA wal_checkpoint(TRUNCATE);
              PRAGMA cache_size = -2000;"
@@ -208,10 +216,11 @@ async fn postgres() {
         let store = SqlStore::new(pool.clone()).await.unwrap();
         let fill = format!(
             "INSERT INTO tower_logout_sessions
-                SELECT md5(i::text), 'other' || i, 0, 4102444800000
+                (id, subject, generation, rotated_at, tokens, expires_at)
+                SELECT md5(i::text), 'other' || i, 0, 0, 1, 4102444800000
                 FROM generate_series(1, {rows}) AS i;
-             INSERT INTO tower_logout_tokens
-                SELECT sha256(i::text::bytea), md5(i::text), 0
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT sha256(i::text::bytea), md5(i::text), 0, 4102444800000
                 FROM generate_series(1, {rows}) AS i;"
         );
         let fill = sqlx::raw_sql(sqlx::AssertSqlSafe(fill));
@@ -239,11 +248,12 @@ async fn mariadb() {
         let store = SqlStore::new(pool.clone()).await.unwrap();
         let fill = format!(
             "INSERT INTO tower_logout_sessions
-                SELECT MD5(seq), CONCAT('other', seq), 0, 4102444800000 FROM seq_1_to_{rows}
-                ORDER BY 1;
-             INSERT INTO tower_logout_tokens
-                SELECT UNHEX(SHA2(seq, 256)), MD5(seq), 0 FROM seq_1_to_{rows}
-                ORDER BY 1;
+                (id, subject, generation, rotated_at, tokens, expires_at)
+                SELECT MD5(seq), CONCAT('other', seq), 0, 0, 1, 4102444800000
+                FROM seq_1_to_{rows} ORDER BY 1;
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT UNHEX(SHA2(seq, 256)), MD5(seq), 0, 4102444800000
+                FROM seq_1_to_{rows} ORDER BY 1;
              ANALYZE TABLE tower_logout_sessions, tower_logout_tokens;"
         );
         let fill = sqlx::raw_sql(sqlx::AssertSqlSafe(fill));
@@ -313,8 +323,9 @@ async fn redis() {
     let () = lazily.query_async(&mut connection).await.unwrap();
     let by_hand = ByHand {
         connection,
-        script: Arc::new(redis::Script::new(include_str!(
-            "../src/store/redis/revoke.lua"
+        script: Arc::new(redis::Script::new(concat!(
+            include_str!("../src/store/redis/family.lua"),
+            include_str!("../src/store/redis/revoke.lua")
         ))),
         sweeps: true,
     };

@@ -10,19 +10,23 @@ use tower_logout::{
 
 use crate::support::database::{Kind, Server, redis_cluster, shared};
 
-/// All of the suite, on a store and one of its kind whose sessions live for no time.
-fn suite<S: SessionStore + SubjectStore>(store: S, expiring: S) -> Conformance<S> {
-    Conformance::of(store)
+/// The suite waits this out.
+const LEEWAY: Duration = Duration::from_millis(800);
+
+/// All of the suite, on stores of one kind: their sessions live as long as they are told.
+fn suite<S: SessionStore + SubjectStore>(store: impl Fn(Duration) -> S) -> Conformance<S> {
+    Conformance::of(store(Duration::from_hours(1)))
         .with_subjects()
-        .with_expiring(expiring)
+        .with_expiring(store(Duration::ZERO))
+        .with_short_lived(store(Duration::from_secs(2)))
 }
 
 /// The suite, with what the store has written.
-async fn prove<S>(store: S, expiring: S, files: impl Fn() -> Vec<u8> + Send + 'static)
+async fn prove<S>(store: impl Fn(Duration) -> S, files: impl Fn() -> Vec<u8> + Send + 'static)
 where
     S: SessionStore + SubjectStore,
 {
-    suite(store, expiring)
+    suite(store)
         .with_at_rest(move || {
             let content = files();
             async move { Ok(content) }
@@ -32,30 +36,51 @@ where
         .unwrap();
 }
 
+fn memory() -> MemoryStore {
+    MemoryStore::new().with_reuse_leeway(LEEWAY)
+}
+
+async fn sql(url: &str) -> SqlStore {
+    let store = SqlStore::connect(url).await.unwrap();
+    store.with_reuse_leeway(LEEWAY)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_memory() {
-    let expiring = MemoryStore::new().with_lifetime(Duration::ZERO);
-    suite(MemoryStore::new(), expiring).run().await.unwrap();
+    let store = memory();
+    suite(|lifetime| store.clone().with_lifetime(lifetime))
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_leeway() {
+    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
+    suite(|lifetime| store.clone().with_lifetime(lifetime))
+        .run()
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_sqlite_file() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
-    let store = SqlStore::connect(&url).await.unwrap();
+    let store = sql(&url).await;
     let path = folder.path().to_owned();
     let files = move || {
         let files = std::fs::read_dir(&path).unwrap();
         let content = files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         content.collect::<Vec<_>>().concat()
     };
-    prove(store.clone(), store.with_lifetime(Duration::ZERO), files).await;
+    prove(|lifetime| store.clone().with_lifetime(lifetime), files).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_sqlite_in_memory() {
-    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
-    suite(store.clone(), store.with_lifetime(Duration::ZERO))
+    let store = sql("sqlite::memory:").await;
+    suite(|lifetime| store.clone().with_lifetime(lifetime))
         .run()
         .await
         .unwrap();
@@ -65,9 +90,9 @@ async fn on_a_sql_server(kind: Kind) {
     let Some((server, url)) = shared(kind).await else {
         return;
     };
-    let store = SqlStore::connect(&url).await.unwrap();
-    let expiring = store.clone().with_lifetime(Duration::ZERO);
-    prove(store, expiring, || server.files()).await;
+    let store = sql(&url).await;
+    let store = |lifetime| store.clone().with_lifetime(lifetime);
+    prove(store, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,9 +113,10 @@ async fn in_redis() {
     let store = RedisStore::connect(&url)
         .await
         .unwrap()
-        .with_prefix("suite");
-    let expiring = store.clone().with_lifetime(Duration::ZERO);
-    prove(store, expiring, || server.files()).await;
+        .with_prefix("suite")
+        .with_reuse_leeway(LEEWAY);
+    let store = |lifetime| store.clone().with_lifetime(lifetime);
+    prove(store, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,35 +126,36 @@ async fn in_a_redis_cluster() {
     };
     let store = RedisStore::connect_cluster([nodes[0].url("")])
         .await
-        .unwrap();
+        .unwrap()
+        // Braces say where a key lies.
+        .with_prefix("{a}{}{b")
+        .with_reuse_leeway(LEEWAY);
     let nodes = Arc::new(nodes);
     let files = Arc::clone(&nodes);
-    prove(
-        store.clone(),
-        store.with_lifetime(Duration::ZERO),
-        move || files.each_ref().map(Server::files).concat(),
-    )
-    .await;
+    let store = |lifetime| store.clone().with_lifetime(lifetime);
+    let files = move || files.each_ref().map(Server::files).concat();
+    prove(store, files).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_migration() {
-    let new = SqlStore::connect("sqlite::memory:").await.unwrap();
-    let store = |lifetime| {
+    let (old, new) = (memory(), sql("sqlite::memory:").await);
+    suite(|lifetime| {
         MigrationStore::new(
-            MemoryStore::new().with_lifetime(lifetime),
+            old.clone().with_lifetime(lifetime),
             new.clone().with_lifetime(lifetime),
         )
-    };
-    suite(store(Duration::from_hours(1)), store(Duration::ZERO))
-        .run()
-        .await
-        .unwrap();
+    })
+    .run()
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_another_attempt() {
-    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
-    let expiring = RetryStore::new(store.clone().with_lifetime(Duration::ZERO));
-    suite(RetryStore::new(store), expiring).run().await.unwrap();
+    let store = sql("sqlite::memory:").await;
+    suite(|lifetime| RetryStore::new(store.clone().with_lifetime(lifetime)))
+        .run()
+        .await
+        .unwrap();
 }

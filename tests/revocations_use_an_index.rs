@@ -30,10 +30,12 @@ mod postgres {
     use super::*;
 
     const FILL: &str = "
-        INSERT INTO tower_logout_sessions
-            SELECT md5(i::text), 'user' || i / 2, 0, 4102444800000 FROM generate_series(1, 10000) AS i;
-        INSERT INTO tower_logout_tokens
-            SELECT sha256(i::text::bytea), md5(i::text), 0 FROM generate_series(1, 10000) AS i;
+        INSERT INTO tower_logout_sessions (id, subject, generation, rotated_at, tokens, expires_at)
+            SELECT md5(i::text), 'user' || i / 2, 0, 0, 1, 4102444800000
+            FROM generate_series(1, 10000) AS i;
+        INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+            SELECT sha256(i::text::bytea), md5(i::text), 0, 4102444800000
+            FROM generate_series(1, 10000) AS i;
         ANALYZE;
         SET plan_cache_mode = force_generic_plan;";
 
@@ -99,10 +101,10 @@ mod mariadb {
     use super::*;
 
     const FILL: &str = "
-        INSERT INTO tower_logout_sessions
-            SELECT MD5(seq), CONCAT('user', seq DIV 2), 0, 4102444800000 FROM seq_1_to_10000;
-        INSERT INTO tower_logout_tokens
-            SELECT UNHEX(SHA2(seq, 256)), MD5(seq), 0 FROM seq_1_to_10000;
+        INSERT INTO tower_logout_sessions (id, subject, generation, rotated_at, tokens, expires_at)
+            SELECT MD5(seq), CONCAT('user', seq DIV 2), 0, 0, 1, 4102444800000 FROM seq_1_to_10000;
+        INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+            SELECT UNHEX(SHA2(seq, 256)), MD5(seq), 0, 4102444800000 FROM seq_1_to_10000;
         ANALYZE TABLE tower_logout_sessions, tower_logout_tokens;
         SET GLOBAL log_output = 'TABLE';
         SET GLOBAL general_log = ON;";

@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use proptest::prelude::*;
 use tower_logout::{
-    MemoryStore, MigrationStore, RetryStore, Revocation, Rotation, SessionStore, SqlStore,
-    SubjectStore, Token, TokenStore, Transient, store_fn,
+    MemoryStore, MigrationStore, RedisStore, RetryStore, Revocation, Rotation, SessionStore,
+    SqlStore, SubjectStore, Token, TokenStore, Transient, store_fn,
 };
 
+use crate::support::database::{Kind, shared};
 use crate::support::*;
 
 /// A fresh store with the given lifetime; what it must keep alive goes with it.
@@ -154,36 +155,110 @@ async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
 }
 
 #[tokio::test]
-async fn a_client_that_refreshes_without_end_does_not_fill_the_memory_store() {
-    let store = MemoryStore::new().with_capacity(1002);
-    let first = open(&store, "alice").await;
+async fn a_token_that_has_expired_by_itself_makes_room_in_memory_also_if_its_session_lives_on() {
+    let store = MemoryStore::new().with_capacity(3);
+    let short = store.clone().with_lifetime(Duration::from_millis(20));
+    let token = open(&short, "alice").await;
+    let token = rotate(&short, &token).await;
+    let token = rotate(&store, &token).await;
+    let other = Token::generate().unwrap();
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    store.open("bob", &other).await.unwrap();
+    rotate(&store, &other).await;
+    assert!(is_live(&store, &token).await);
+}
+
+/// Rotates until the session is ended, and returns how often that went well, and the last token.
+async fn rotate_without_end(store: &dyn SessionStore, first: &Token) -> (u32, Token) {
     let mut token = first.clone();
-    let mut middle = None;
-    for round in 0..3000 {
-        token = rotate(&store, &token).await;
-        if round == 2500 {
-            middle = Some(token.clone());
+    for rotations in 0.. {
+        let next = Token::generate().unwrap();
+        match store.rotate(&token, &next).await.unwrap() {
+            Rotation::Rotated(_) => token = next,
+            Rotation::Exhausted(_) => return (rotations, token),
+            other => panic!("{other:?}"),
         }
     }
-    assert_eq!(store.revoke(&first).await.unwrap(), Revocation::NotFound);
-    assert!(is_live(&store, &token).await);
-    store.revoke(&middle.unwrap()).await.unwrap();
-    assert!(!is_live(&store, &token).await);
+    unreachable!()
+}
+
+/// What each of our stores does with a client that refreshes in a loop, where 5 tokens are remembered.
+async fn is_bounded(store: &dyn SessionStore) {
+    let first = open(store, "alice").await;
+    let id = store.find(&first).await.unwrap().unwrap().id;
+    let (rotations, last) = rotate_without_end(store, &first).await;
+    assert_eq!(rotations, 5);
+    for token in [&first, &last] {
+        assert!(!is_live(store, token).await);
+        assert_eq!(store.revoke(token).await.unwrap(), Revocation::NotFound);
+    }
+    assert_eq!(store.find_session(&id).await.unwrap(), None);
+
+    // Both next tokens count once they are rotated away.
+    let first = open(store, "alice").await;
+    rotate(store, &first).await;
+    let token = rotate(store, &first).await;
+    assert_eq!(rotate_without_end(store, &token).await.0, 3);
+}
+
+/// What has expired by itself does not count.
+async fn counts_what_it_remembers(store: &dyn SessionStore, lifetime: Duration) {
+    let mut token = open(store, "alice").await;
+    for _ in 0..8 {
+        for _ in 0..2 {
+            token = rotate(store, &token).await;
+        }
+        tokio::time::sleep(lifetime / 2 + Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_refreshes_without_end_is_logged_out_by_each_store() {
+    let lifetime = Duration::from_secs(1);
+    let memory = MemoryStore::new().with_max_rotations(5);
+    is_bounded(&memory).await;
+    counts_what_it_remembers(&memory.with_lifetime(lifetime), lifetime).await;
+    let mut urls = vec!["sqlite::memory:".to_owned()];
+    for kind in [Kind::Postgres, Kind::MariaDb] {
+        urls.extend(shared(kind).await.map(|(_, url)| url));
+    }
+    for url in urls {
+        let store = SqlStore::connect(&url).await.unwrap().with_max_rotations(5);
+        is_bounded(&store).await;
+        counts_what_it_remembers(&store.with_lifetime(lifetime), lifetime).await;
+    }
+    if let Some((_, url)) = shared(Kind::Redis).await {
+        let store = RedisStore::connect(&url).await.unwrap();
+        let store = store.with_prefix("bounded").with_max_rotations(5);
+        is_bounded(&store).await;
+        counts_what_it_remembers(&store.with_lifetime(lifetime), lifetime).await;
+    }
 }
 
 #[tokio::test]
-async fn a_client_that_refreshes_without_end_does_not_fill_the_database() {
+async fn by_default_a_session_is_rotated_20_000_times() {
+    let store = MemoryStore::new();
+    let first = open(&store, "alice").await;
+    assert_eq!(store.reuse_leeway(), Duration::from_secs(10));
+    assert_eq!(rotate_without_end(&store, &first).await.0, 20_000);
+}
+
+#[tokio::test]
+async fn a_database_keeps_no_token_that_has_expired_by_itself() {
     let pool = memory_pool().await;
     let store = SqlStore::new(pool.clone()).await.unwrap();
-    let mut token = open(&store, "alice").await;
-    for _ in 0..1100 {
-        token = rotate(&store, &token).await;
+    let short = store.clone().with_lifetime(Duration::from_millis(20));
+    let mut token = open(&short, "alice").await;
+    for _ in 0..10 {
+        token = rotate(&short, &token).await;
     }
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM tower_logout_tokens")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(rows, 1001);
+    token = rotate(&store, &token).await;
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    let token = rotate(&store, &token).await;
+    let counts =
+        "SELECT (SELECT count(*) FROM tower_logout_tokens), tokens FROM tower_logout_sessions";
+    let (rows, counted): (i64, i64) = sqlx::query_as(counts).fetch_one(&pool).await.unwrap();
+    assert_eq!((rows, counted), (2, 2));
     assert!(is_live(&store, &token).await);
 }
 

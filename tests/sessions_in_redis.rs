@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use redis::aio::MultiplexedConnection;
 use tower_logout::{
-    RedisStore, Revocation, Rotation, SessionStore, SubjectStore, Token, TokenStore,
+    LogoutLayer, RedisStore, Revocation, Rotation, Scope, SessionStore, SubjectStore, Token,
+    TokenStore,
 };
 
 use crate::support::database::{Kind, Server, redis_cluster};
@@ -29,6 +30,9 @@ async fn live_and_end(store: &RedisStore) {
             0 => assert_ne!(store.revoke(&first).await.unwrap(), Revocation::NotFound),
             1 => assert_ne!(store.revoke(&second).await.unwrap(), Revocation::NotFound),
             2 => {
+                // Within the leeway, it is no reuse but once.
+                let third = store.rotate(&first, &Token::generate().unwrap()).await;
+                assert!(matches!(third.unwrap(), Rotation::Rotated(_)));
                 let reused = store
                     .rotate(&first, &Token::generate().unwrap())
                     .await
@@ -148,16 +152,102 @@ async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
 
     replica.kill();
     let error = store.revoke(&token).await.unwrap_err();
-    assert!(error.to_string().contains("0 of 1 replicas"), "{error}");
+    let late = error.source().unwrap().to_string();
+    assert!(late.contains("0 of 1 replicas"), "{late}");
     assert!(!is_live(&store, &token).await);
     let again = store.revoke(&token).await.unwrap_err();
     assert!(again.to_string().contains("0 of 1 replicas"), "{again}");
     assert!(store.revoke_subject("bob", &[]).await.is_err());
     assert!(!is_live(&store, &other).await);
 
+    // What was ended is named all the same, and once.
+    let (third, fourth) = (open(&store, "carol").await, open(&store, "carol").await);
+    let answer = through_default(store.clone(), logout_with(&third)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 1);
+    let answer = through_default(store.clone(), logout_with(&third)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 0);
+    let layer = LogoutLayer::builder(store.clone()).build().unwrap();
+    let everywhere = layer.scope_endpoint(Scope::All);
+    open(&store, "carol").await;
+    let answer = send(everywhere, logout_with(&fourth)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 1);
+    assert!(is_live(&store, &fourth).await, "it names the subject");
+
     replica.resume().await;
     replicate(&replica, &primary).await;
     let store = store.with_replicas(1, Duration::from_secs(2));
     assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
     assert_eq!(store.revoke(&other).await.unwrap(), Revocation::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_session_of_a_subject_cannot_be_ended_the_others_are_named_and_can_be_tried_again()
+ {
+    let Some(server) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let store = RedisStore::connect(&server.url("")).await.unwrap();
+    let layer = LogoutLayer::builder(store.clone()).build().unwrap();
+    let everywhere = layer.scope_endpoint(Scope::All);
+    let spoilt = open(&store, "alice").await;
+    let id = store.find(&spoilt).await.unwrap().unwrap().id;
+    let others = [open(&store, "alice").await, open(&store, "alice").await];
+    let rotated = open(&store, "alice").await;
+    let live = Token::generate().unwrap();
+    store.rotate(&rotated, &live).await.unwrap();
+    // A key of another kind than the store has written.
+    let mut connection = connection(&server).await;
+    let session = format!("tower-logout:session:{{{id}}}");
+    let mut set = redis::cmd("SET");
+    let () = set
+        .arg(&session)
+        .arg("x")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+
+    let answer = send(everywhere.clone(), logout_with(&rotated)).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 2);
+    for token in &others {
+        assert!(!is_live(&store, token).await);
+    }
+    assert!(
+        is_live(&store, &live).await,
+        "the rotated token names the subject"
+    );
+
+    let mut del = redis::cmd("DEL");
+    let () = del
+        .arg(&session)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let answer = send(everywhere, logout_with(&rotated)).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.outcome.unwrap().sessions().len(), 1);
+    assert!(!is_live(&store, &live).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reuse_that_a_late_replica_does_not_have_is_an_error_and_waited_for_again() {
+    let Some(primary) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let mut replica = Server::start(Kind::Redis).await.unwrap();
+    replicate(&replica, &primary).await;
+    let store = RedisStore::connect(&primary.url("")).await.unwrap();
+    let store = store
+        .with_replicas(1, Duration::from_millis(200))
+        .with_reuse_leeway(Duration::ZERO);
+    let (first, second) = (open(&store, "alice").await, Token::generate().unwrap());
+    store.rotate(&first, &second).await.unwrap();
+    replica.kill();
+    let next = Token::generate().unwrap();
+    assert!(store.rotate(&first, &next).await.is_err());
+    assert!(!is_live(&store, &second).await);
+    assert!(store.revoke(&second).await.is_err());
 }

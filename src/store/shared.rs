@@ -7,9 +7,13 @@ use std::time::{Duration, SystemTime};
 /// How long a session lives unless the store is told otherwise: 30 days.
 pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
-/// How many rotated tokens of a session are remembered. Without a bound, a client that refreshes in
-/// a loop fills the store.
-pub(super) const MAX_ROTATED: u16 = 1000;
+/// For how long the direct predecessor of a live token may be rotated once more unless the store is
+/// told otherwise.
+pub(super) const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+
+/// How many rotated tokens of a session are remembered at most unless the store is told otherwise: a
+/// token every five minutes for 30 days is 8,640.
+pub(super) const DEFAULT_MAX_ROTATIONS: u32 = 20_000;
 
 pub(super) const TOKEN_TAKEN: &str = "the token is known already: open and rotate need one of their \
                                       own, such as Token::generate gives";

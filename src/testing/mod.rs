@@ -7,10 +7,12 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() {
-//! let expiring = MemoryStore::new().with_lifetime(Duration::ZERO);
-//! let report = Conformance::of(MemoryStore::new())
+//! // The suite waits until the leeway is over: a short one will do.
+//! let store = MemoryStore::new().with_reuse_leeway(Duration::from_millis(500));
+//! let report = Conformance::of(store.clone())
 //!     .with_subjects()
-//!     .with_expiring(expiring)
+//!     .with_expiring(store.clone().with_lifetime(Duration::ZERO))
+//!     .with_short_lived(store.with_lifetime(Duration::from_secs(2)))
 //!     .run()
 //!     .await
 //!     .unwrap();
@@ -53,12 +55,13 @@
 //!
 //! Run it on a multi-threaded runtime, so that what races does so on several cores.
 
-mod checks;
+mod promises;
 mod report;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -93,6 +96,12 @@ pub trait Application: Send + Sync + 'static {
         let _ = token;
         Ok(None)
     }
+
+    /// For how long after its refresh a token may be refreshed once more, as
+    /// [`SessionStore::reuse_leeway`] has it. Zero by default.
+    fn reuse_leeway(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The application that a [`SessionStore`] makes by itself.
@@ -117,6 +126,10 @@ impl Application for Sessions {
             Rotation::Reused(_) | Rotation::Exhausted(_) | Rotation::NotFound => None,
         })
     }
+
+    fn reuse_leeway(&self) -> Duration {
+        self.0.reuse_leeway()
+    }
 }
 
 type Probe =
@@ -130,8 +143,10 @@ pub struct Conformance<S> {
     sessions: Option<Arc<dyn SessionStore>>,
     subjects: Option<Arc<dyn SubjectStore>>,
     expiring: Option<Arc<dyn SessionStore>>,
+    short_lived: Option<Arc<dyn SessionStore>>,
     at_rest: Option<Probe>,
     rounds: usize,
+    rotations: usize,
 }
 
 impl<S> std::fmt::Debug for Conformance<S> {
@@ -158,6 +173,13 @@ impl<S: SessionStore> Conformance<S> {
         self.expiring = Some(Arc::new(store));
         self
     }
+
+    /// Asks for how long tokens are known that were rotated away, of a store of the same kind whose
+    /// sessions live for two seconds or so; the suite waits for them. Not asked by default.
+    pub fn with_short_lived(mut self, store: S) -> Self {
+        self.short_lived = Some(Arc::new(store));
+        self
+    }
 }
 
 impl<S: TokenStore> Conformance<S> {
@@ -173,8 +195,10 @@ impl<S: TokenStore> Conformance<S> {
             sessions: None,
             subjects: None,
             expiring: None,
+            short_lived: None,
             at_rest: None,
             rounds: 20,
+            rotations: 1100,
         }
     }
 
@@ -204,6 +228,13 @@ impl<S: TokenStore> Conformance<S> {
         self
     }
 
+    /// How often a session is rotated, to see whether its first token is forgotten. 1,100 times by
+    /// default.
+    pub fn with_rotations(mut self, rotations: usize) -> Self {
+        self.rotations = rotations;
+        self
+    }
+
     /// Runs all of it, to the end even where a promise is broken.
     ///
     /// # Errors
@@ -215,16 +246,19 @@ impl<S: TokenStore> Conformance<S> {
     /// Outside of a tokio runtime.
     pub async fn run(self) -> Result<Report, Report> {
         let tokens: Arc<dyn TokenStore> = self.store;
-        let suite = checks::Suite {
+        let suite = promises::Suite {
             tokens,
             application: self.application,
             rounds: self.rounds,
+            rotations: self.rotations,
         };
         let mut report = Report::default();
         suite.run(&mut report).await;
         suite.sessions(&mut report, self.sessions).await;
+        suite.naming(&mut report, self.subjects.clone()).await;
         suite.subjects(&mut report, self.subjects).await;
         suite.expired(&mut report, self.expiring).await;
+        suite.short_lived(&mut report, self.short_lived).await;
         suite.at_rest(&mut report, self.at_rest).await;
         if report.is_kept() {
             Ok(report)

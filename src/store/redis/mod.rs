@@ -1,11 +1,14 @@
 //! Sessions in Redis or Valkey, alone or as a cluster.
 //!
-//! A session is one key, which a script changes as a whole. A token points to its session by a key of
+//! A session is a key and that of its rotated tokens, which a script changes as a whole. A token points to its session by a key of
 //! its own, which may lie on another node: it is written before the session and says nothing by
-//! itself, so that a pointer without a session is an unknown token.
+//! itself, so that a pointer without a session, or to one that does not have the token, is an unknown
+//! token.
 
 mod connection;
+mod keys;
 mod renewed;
+mod scripts;
 mod sweep;
 
 use std::sync::Arc;
@@ -16,19 +19,25 @@ use futures::StreamExt;
 use redis::cluster::ClusterClientBuilder;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
-    AsyncCommands, ConnectionAddr, IntoConnectionInfo, RedisError, RetryMethod, Script, TlsMode,
+    AsyncCommands, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, RetryMethod,
+    TlsMode, Value,
 };
 use sha2::{Digest, Sha256};
 
+use super::incomplete::{both, ended_before};
 use super::random::hex;
-use super::shared::{DEFAULT_LIFETIME, MAX_ROTATED, TOKEN_TAKEN, expiry, millis, time};
+use super::shared::{
+    DEFAULT_LEEWAY, DEFAULT_LIFETIME, DEFAULT_MAX_ROTATIONS, TOKEN_TAKEN, expiry, millis, time,
+};
 use super::{
-    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
-    Transient,
+    BoxError, Incomplete, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
+    TokenStore, Transient,
 };
 use crate::Token;
 
 pub use self::connection::RedisConnection;
+use self::keys::Keys;
+use self::scripts::{REVOKE, Scripts};
 use self::sweep::{Litter, Sweeper};
 
 /// How long a command may take before it counts as lost.
@@ -46,6 +55,10 @@ const AT_ONCE: usize = 64;
 /// Tokens are kept as SHA-256 digests alone, and the server drops what has expired. One connection
 /// serves all calls at once, and is made once more when it is lost, does not answer, or leads to a server
 /// that is no primary any more. Clones share it.
+///
+/// A rotated token is remembered until it would have expired by itself, in about 370 bytes: a little more
+/// than 3 MB for a session of 30 days that is rotated every five minutes. The clock of the server says
+/// what has expired.
 ///
 /// # What an acknowledged revocation is worth
 ///
@@ -78,8 +91,10 @@ const AT_ONCE: usize = 64;
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     connection: RedisConnection,
-    prefix: Arc<str>,
+    keys: Keys,
     lifetime: Duration,
+    leeway: Duration,
+    max_rotations: u32,
     replicas: Option<Replicas>,
     scripts: Arc<Scripts>,
     sweeper: Sweeper,
@@ -91,25 +106,10 @@ struct Replicas {
     timeout: Duration,
 }
 
-#[derive(Debug)]
-struct Scripts {
-    list: Script,
-    open: Script,
-    rotate: Script,
-    revoke: Script,
-}
-
-const REVOKE: &str = include_str!("revoke.lua");
-
-impl Default for Scripts {
-    fn default() -> Self {
-        Self {
-            list: Script::new(include_str!("list.lua")),
-            open: Script::new(include_str!("open.lua")),
-            rotate: Script::new(include_str!("rotate.lua")),
-            revoke: Script::new(REVOKE),
-        }
-    }
+/// What a token is to a session that is alive.
+struct Member {
+    session: Session,
+    is_live: bool,
 }
 
 impl RedisStore {
@@ -190,14 +190,17 @@ impl RedisStore {
         Self {
             sweeper: Sweeper::new(connection.clone()),
             connection,
-            prefix: "tower-logout".into(),
+            keys: Keys::new("tower-logout"),
             lifetime: DEFAULT_LIFETIME,
+            leeway: DEFAULT_LEEWAY,
+            max_rotations: DEFAULT_MAX_ROTATIONS,
             replicas: None,
             scripts: Arc::default(),
         }
     }
 
-    /// What all keys begin with. `tower-logout` by default.
+    /// What all keys begin with. `tower-logout` by default. An opening brace in it is written `%7B`: in
+    /// a cluster, a session lies where the braces around its id say.
     ///
     /// ```no_run
     /// # async fn build() -> Result<(), tower_logout::BoxError> {
@@ -208,7 +211,7 @@ impl RedisStore {
     /// ```
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
-        self.prefix = prefix.into();
+        self.keys = Keys::new(prefix);
         self
     }
 
@@ -227,6 +230,45 @@ impl RedisStore {
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// For how long after its rotation the direct predecessor of the live token may be rotated once
+    /// more: two tabs that refresh at the same time, or an answer that got lost. 10 seconds by default;
+    /// zero switches it off.
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), tower_logout::BoxError> {
+    /// # use std::time::Duration;
+    /// # use tower_logout::RedisStore;
+    /// let store = RedisStore::connect("redis://127.0.0.1/")
+    ///     .await?
+    ///     .with_reuse_leeway(Duration::from_secs(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_reuse_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// How many rotated tokens of a session are remembered at most. The rotation that would make it
+    /// more ends the session ([`Rotation::Exhausted`]): it bounds what a client that refreshes in a loop
+    /// can store. 20,000 by default; access tokens of five minutes over 30 days are 8,640 rotations.
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), tower_logout::BoxError> {
+    /// # use tower_logout::RedisStore;
+    /// let store = RedisStore::connect("redis://127.0.0.1/")
+    ///     .await?
+    ///     .with_max_rotations(50_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_max_rotations(mut self, rotations: u32) -> Self {
+        self.max_rotations = rotations;
         self
     }
 
@@ -252,21 +294,6 @@ impl RedisStore {
         self
     }
 
-    fn pointer(&self, digest: &str) -> String {
-        format!("{}:token:{digest}", self.prefix)
-    }
-
-    fn session_keys(&self, id: &str) -> (String, String) {
-        (
-            format!("{}:session:{{{id}}}", self.prefix),
-            format!("{}:rotated:{{{id}}}", self.prefix),
-        )
-    }
-
-    fn subject_key(&self, subject: &str) -> String {
-        format!("{}:subject:{subject}", self.prefix)
-    }
-
     /// In milliseconds.
     fn lifetime(&self) -> i64 {
         let now = SystemTime::now();
@@ -275,25 +302,36 @@ impl RedisStore {
 
     /// The id of the session that a token points to, if it is there still. `GETEX` counts as a write: a
     /// replica, which may lag, refuses it, where `GET` would find nothing.
-    async fn id_of(&self, token: &Token) -> Result<Option<String>, BoxError> {
+    async fn id_of(&self, digest: &str) -> Result<Option<String>, BoxError> {
         let mut get = redis::cmd("GETEX");
-        get.arg(self.pointer(&digest(token)));
+        get.arg(self.keys.pointer(digest));
         get.query_async(&mut self.connection.clone())
             .await
             .map_err(failed)
     }
 
-    /// Whose session it is, if it is alive.
-    async fn subject_of(&self, id: &str) -> Result<Option<String>, BoxError> {
-        let (session, _) = self.session_keys(id);
-        let mut connection = self.connection.clone();
-        connection.hget(session, "subject").await.map_err(failed)
+    /// The session that a token belongs to, be it a live one or rotated away.
+    async fn member(&self, digest: &str) -> Result<Option<Member>, BoxError> {
+        let Some(id) = self.id_of(digest).await? else {
+            return Ok(None);
+        };
+        let (session, rotated) = self.keys.session(&id);
+        let mut member = self.scripts.member.key(session);
+        member.key(rotated).arg(digest);
+        let found: Option<(String, i64, String)> = member
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(failed)?;
+        Ok(found.map(|(subject, expires, standing)| Member {
+            session: Session::new(SessionId::new(id), subject, time(expires)),
+            is_live: standing == "live",
+        }))
     }
 
     /// Points a token to a session. It has to be new.
     async fn point(&self, digest: &str, id: &str) -> Result<(), BoxError> {
         let mut set = redis::cmd("SET");
-        set.arg(self.pointer(digest)).arg(id).arg("NX");
+        set.arg(self.keys.pointer(digest)).arg(id).arg("NX");
         set.arg("PX").arg(self.lifetime() + SLACK);
         let set: Option<String> = set
             .query_async(&mut self.connection.clone())
@@ -303,37 +341,53 @@ impl RedisStore {
     }
 
     /// Enters a session into the list of its subject, before it begins or is renewed.
-    async fn list(&self, subject: &str, id: &str, expires_at: i64) -> Result<(), BoxError> {
-        let forget = millis(SystemTime::now()) - SLACK;
-        let mut list = self.scripts.list.key(self.subject_key(subject));
-        list.arg(forget)
-            .arg(id)
-            .arg(expires_at)
-            .arg(self.lifetime() + SLACK);
+    async fn list(&self, subject: &str, id: &str) -> Result<(), BoxError> {
+        let mut list = self.scripts.list.key(self.keys.subject(subject));
+        list.arg(id).arg(self.lifetime()).arg(SLACK);
         list.invoke_async(&mut self.connection.clone())
             .await
             .map_err(failed)
     }
 
-    /// Ends a session, and returns its subject and the digests of its tokens.
-    async fn end(&self, id: &str) -> Result<Option<Vec<String>>, BoxError> {
-        let (session, rotated) = self.session_keys(id);
-        let Some(replicas) = self.replicas else {
-            let mut revoke = self.scripts.revoke.key(session);
-            revoke.key(rotated).arg(0);
-            return revoke
-                .invoke_async(&mut self.connection.clone())
-                .await
-                .map_err(failed);
+    /// Ends a session, by a token of it or whatever its tokens.
+    async fn end(&self, id: &str, by: Option<&str>) -> Result<Revocation, BoxError> {
+        let (session, rotated) = self.keys.session(id);
+        let (ended, replicated) = if let Some(replicas) = self.replicas {
+            self.end_on(replicas, &session, &rotated, by).await?
+        } else {
+            let mut revoke = self.scripts.revoke.key(&session);
+            revoke.key(rotated).arg(0).arg(by);
+            let ended = revoke.invoke_async(&mut self.connection.clone()).await;
+            (ended.map_err(failed)?, Ok(()))
         };
+        let revocation = match &ended {
+            Some(_) => Revocation::Sessions(SessionId::new(id).into()),
+            None => Revocation::NotFound,
+        };
+        if replicated.is_ok() {
+            // Else what names the session leads another attempt to it, which waits again.
+            self.sweep(id, ended.unwrap_or_default());
+        }
+        both(Ok(revocation), replicated.map(|()| Revocation::NotFound))
+    }
+
+    /// What the script returned, and whether enough replicas have what it did.
+    async fn end_on(
+        &self,
+        replicas: Replicas,
+        session: &str,
+        rotated: &str,
+        by: Option<&str>,
+    ) -> Result<(Option<Vec<String>>, Result<(), BoxError>), BoxError> {
         let mut commands = redis::pipe();
         commands
             .cmd("EVAL")
             .arg(REVOKE)
             .arg(2)
-            .arg(&session)
+            .arg(session)
             .arg(rotated)
             .arg(1)
+            .arg(by)
             .cmd("WAIT")
             .arg(replicas.number)
             // Zero would be without end.
@@ -343,18 +397,39 @@ impl RedisStore {
                     .max(1),
             );
         let mut connection = self.connection.clone();
-        let answers = connection.send_to(&session, commands, 2).await;
-        let (ended, have): (Option<Vec<String>>, u32) =
-            redis::from_redis_value(redis::Value::Array(answers.map_err(failed)?))
-                .map_err(|error| failed(error.into()))?;
-        if have < replicas.number {
-            return Err(Transient::new(format!(
+        let answers = connection.send_to(session, commands, 2).await;
+        let mut answers = answers.map_err(failed)?.into_iter();
+        let ended = read(answers.next())?;
+        let replicated = match read::<u32>(answers.next()) {
+            Ok(have) if have < replicas.number => Err(Transient::new(format!(
                 "the session is ended, but {have} of {} replicas have acknowledged it in time",
                 replicas.number
             ))
-            .into());
+            .into()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Ok((ended, replicated))
+    }
+
+    /// Ends sessions, and says of those that ended which they were also where others did not.
+    async fn end_each(&self, ids: Vec<String>) -> Result<Revocation, BoxError> {
+        let mut ends = futures::stream::iter(ids)
+            .map(async |id| self.end(&id, None).await)
+            .buffer_unordered(AT_ONCE);
+        let mut ended = Revocation::NotFound;
+        let mut failure = None;
+        while let Some(end) = ends.next().await {
+            ended = ended.and(match end {
+                Ok(ended) => ended,
+                Err(error) => {
+                    let before = ended_before(&*error);
+                    failure = Some(error);
+                    before
+                }
+            });
         }
-        Ok(ended)
+        both(Ok(ended), failure.map_or(Ok(Revocation::NotFound), Err))
     }
 
     /// Takes away what `end` says still names the session.
@@ -364,8 +439,8 @@ impl RedisStore {
             return;
         };
         let litter = Litter {
-            pointers: ended.map(|digest| self.pointer(&digest)).collect(),
-            listed: vec![(self.subject_key(&subject), id.to_owned())],
+            pointers: ended.map(|digest| self.keys.pointer(&digest)).collect(),
+            listed: vec![(self.keys.subject(&subject), id.to_owned())],
         };
         self.sweeper.sweep(litter);
     }
@@ -374,14 +449,9 @@ impl RedisStore {
 #[async_trait]
 impl TokenStore for RedisStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        let Some(id) = self.id_of(token).await? else {
-            return Ok(Revocation::NotFound);
-        };
-        match self.end(&id).await? {
-            Some(ended) => {
-                self.sweep(&id, ended);
-                Ok(Revocation::Sessions(SessionId::new(id).into()))
-            }
+        let digest = digest(token);
+        match self.id_of(&digest).await? {
+            Some(id) => self.end(&id, Some(&digest)).await,
             None => Ok(Revocation::NotFound),
         }
     }
@@ -390,46 +460,34 @@ impl TokenStore for RedisStore {
 #[async_trait]
 impl SubjectStore for RedisStore {
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
-        match self.id_of(token).await? {
-            Some(id) => self.subject_of(&id).await,
-            None => Ok(None),
-        }
+        let member = self.member(&digest(token)).await?;
+        Ok(member.map(|member| member.session.subject))
     }
 
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
-        let mut kept = Vec::new();
+        let (mut kept, mut reused) = (Vec::new(), Vec::new());
         for token in keep {
-            kept.extend(self.id_of(token).await?);
-        }
-        let listed: Vec<String> = self
-            .connection
-            .clone()
-            .zrange(self.subject_key(subject), 0, -1)
-            .await
-            .map_err(failed)?;
-        let ids: Vec<_> = listed.into_iter().filter(|id| !kept.contains(id)).collect();
-        let mut ends = futures::stream::iter(ids)
-            .map(|id| async {
-                let ended = self.end(&id).await;
-                (id, ended)
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut named = Vec::new();
-        let mut failure = None;
-        while let Some((id, ended)) = ends.next().await {
-            match ended {
-                Ok(Some(ended)) => {
-                    self.sweep(&id, ended);
-                    named.push(SessionId::new(id));
-                }
-                Ok(None) => {}
-                Err(error) => failure = Some(error),
+            if let Some(member) = self.member(&digest(token)).await? {
+                let ids = if member.is_live {
+                    &mut kept
+                } else {
+                    &mut reused
+                };
+                ids.push(member.session.id);
             }
         }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        Ok(Revocation::of(named))
+        let has = |ids: &[SessionId], id: &str| ids.iter().any(|other| other.as_str() == id);
+        let mut ids: Vec<String> = self
+            .connection
+            .clone()
+            .zrange(self.keys.subject(subject), 0, -1)
+            .await
+            .map_err(failed)?;
+        ids.retain(|id| !has(&kept, id));
+        let (last, first) = ids.into_iter().partition(|id| has(&reused, id));
+        // Until all others have ended, the token names the subject for another attempt.
+        let ended = self.end_each(first).await?;
+        both(Ok(ended), self.end_each(last).await)
     }
 }
 
@@ -437,93 +495,94 @@ impl SubjectStore for RedisStore {
 impl SessionStore for RedisStore {
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
         let id = SessionId::generate()?;
-        let expires_at = millis(expiry(SystemTime::now(), self.lifetime));
         let digest = digest(token);
         self.point(&digest, id.as_str()).await?;
-        self.list(subject, id.as_str(), expires_at).await?;
-        let (session, _) = self.session_keys(id.as_str());
+        self.list(subject, id.as_str()).await?;
+        let (session, rotated) = self.keys.session(id.as_str());
         let mut open = self.scripts.open.key(session);
-        open.arg(subject)
+        open.key(rotated)
+            .arg(subject)
             .arg(digest)
-            .arg(expires_at)
             .arg(self.lifetime());
-        open.invoke_async::<()>(&mut self.connection.clone())
+        let expires = open
+            .invoke_async(&mut self.connection.clone())
             .await
             .map_err(failed)?;
-        Ok(Session::new(id, subject, time(expires_at)))
+        Ok(Session::new(id, subject, time(expires)))
     }
 
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
-        let Some(id) = self.id_of(presented).await? else {
+        let (digest, next) = (digest(presented), digest(next));
+        let Some(Member { session, .. }) = self.member(&digest).await? else {
             return Ok(Rotation::NotFound);
         };
-        let Some(subject) = self.subject_of(&id).await? else {
-            return Ok(Rotation::NotFound);
-        };
-        let expires_at = millis(expiry(SystemTime::now(), self.lifetime));
-        let digest_of_next = digest(next);
-        self.point(&digest_of_next, &id).await?;
-        self.list(&subject, &id, expires_at).await?;
-        let (session, rotated) = self.session_keys(&id);
+        let Session { id, subject, .. } = session;
+        self.point(&next, id.as_str()).await?;
+        self.list(&subject, id.as_str()).await?;
+        let (session, rotated) = self.keys.session(id.as_str());
         let mut rotate = self.scripts.rotate.key(session);
         rotate
             .key(rotated)
-            .arg(digest(presented))
-            .arg(&digest_of_next)
-            .arg(expires_at)
+            .arg(digest)
+            .arg(&next)
             .arg(self.lifetime())
-            .arg(MAX_ROTATED);
+            .arg(i64::try_from(self.leeway.as_millis()).unwrap_or(i64::MAX))
+            .arg(self.max_rotations);
         let answer: Option<Vec<String>> = rotate
             .invoke_async(&mut self.connection.clone())
             .await
             .map_err(failed)?;
         let mut answer = answer.unwrap_or_default().into_iter();
-        match answer.next().as_deref() {
+        let rotation = match answer.next().as_deref() {
             Some("rotated") => {
-                let subject = answer.next().unwrap_or_default();
-                if let Some(forgotten) = answer.next() {
-                    let litter = Litter {
-                        pointers: vec![self.pointer(&forgotten)],
-                        listed: Vec::new(),
-                    };
-                    self.sweeper.sweep(litter);
-                }
-                let session = Session::new(SessionId::new(id), subject, time(expires_at));
-                Ok(Rotation::Rotated(session))
+                let expires = answer.next().unwrap_or_default().parse()?;
+                let session = Session::new(id, subject, time(expires));
+                return Ok(Rotation::Rotated(session));
             }
-            ended => {
-                let reused = ended.is_some();
-                if reused && self.replicas.is_some() {
-                    // It has ended; its replicas are waited for all the same.
-                    self.end(&id).await?;
-                }
-                let mut pointers: Vec<_> = answer.collect();
-                if pointers.is_empty() {
-                    pointers.push(subject);
-                }
-                pointers.push(digest_of_next);
-                self.sweep(&id, pointers);
-                Ok(if reused {
-                    Rotation::Reused(SessionId::new(id))
-                } else {
-                    Rotation::NotFound
-                })
+            Some("reused") => Rotation::Reused(id.clone()),
+            Some("exhausted") => Rotation::Exhausted(id.clone()),
+            Some(_unknown) => {
+                let pointers = vec![self.keys.pointer(&next)];
+                let listed = Vec::new();
+                self.sweeper.sweep(Litter { pointers, listed });
+                return Ok(Rotation::NotFound);
             }
+            None => {
+                self.sweep(id.as_str(), vec![subject, next]);
+                return Ok(Rotation::NotFound);
+            }
+        };
+        if self.replicas.is_some() {
+            // It has ended; its replicas are waited for all the same.
+            let replicated = self.end(id.as_str(), None).await;
+            replicated.map_err(|error| Incomplete::new(Revocation::of([id.clone()]), error))?;
         }
+        self.sweep(id.as_str(), answer.chain([next]).collect());
+        Ok(rotation)
+    }
+
+    fn reuse_leeway(&self) -> Duration {
+        self.leeway
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
-        let Some(id) = self.id_of(token).await? else {
-            return Ok(None);
-        };
-        let found = self.read(&id).await?;
-        let live = digest(token);
-        Ok(found.and_then(|(session, digest)| (digest == live).then_some(session)))
+        let member = self.member(&digest(token)).await?;
+        let live = member.filter(|member| member.is_live);
+        Ok(live.map(|member| member.session))
     }
 
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
-        let found = self.read(id.as_str()).await?;
-        Ok(found.map(|(session, _)| session))
+        let (session, _) = self.keys.session(id.as_str());
+        let found: (Option<String>, Option<i64>) = self
+            .connection
+            .clone()
+            .hmget(session, &["subject", "expires"])
+            .await
+            .map_err(failed)?;
+        let (Some(subject), Some(expires)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Session::new(id.clone(), subject, time(expires))))
     }
 
     /// The server drops what has expired: none is left.
@@ -532,22 +591,10 @@ impl SessionStore for RedisStore {
     }
 }
 
-impl RedisStore {
-    /// A session, and the digest of its live token.
-    async fn read(&self, id: &str) -> Result<Option<(Session, String)>, BoxError> {
-        let (session, _) = self.session_keys(id);
-        let (subject, live, expires): (Option<String>, Option<String>, Option<i64>) = self
-            .connection
-            .clone()
-            .hmget(session, &["subject", "live", "expires"])
-            .await
-            .map_err(failed)?;
-        let (Some(subject), Some(live), Some(expires)) = (subject, live, expires) else {
-            return Ok(None);
-        };
-        let session = Session::new(SessionId::new(id), subject, time(expires));
-        Ok(Some((session, live)))
-    }
+/// One of the answers to commands that were sent in one piece.
+fn read<T: FromRedisValue>(answer: Option<Value>) -> Result<T, BoxError> {
+    let answer = answer.unwrap_or(Value::Nil).extract_error();
+    redis::from_redis_value(answer.map_err(failed)?).map_err(|error| failed(error.into()))
 }
 
 fn digest(token: &Token) -> String {

@@ -1,27 +1,41 @@
--- KEYS: session, rotated. ARGV: presented digest, next digest, expiry, lifetime, how many to remember.
--- Returns 'rotated', the subject and a digest that is forgotten, or 'reused' and what revoke.lua
--- returns, or nothing.
-local session = redis.call('HMGET', KEYS[1], 'subject', 'live')
-if not session[1] then
+-- ARGV: presented digest, next digest, lifetime, leeway, how many rotated tokens to remember.
+-- Returns 'rotated' and the expiry, or 'reused' or 'exhausted' and what revoke.lua returns, or 'unknown'
+-- where the token is no member of the session, or nothing where there is no session.
+if not subject then
   return false
 end
-if session[2] == ARGV[2] then
+if newest == ARGV[2] then
   -- The same call, sent again by a client whose answer was lost.
-  return {'rotated', session[1]}
+  return {'rotated', expires}
 end
-if session[2] ~= ARGV[1] then
-  local ended = {'reused', session[1], session[2]}
-  for _, digest in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
-    ended[#ended + 1] = digest
+local found = standing(ARGV[1])
+if not found then
+  return {'unknown'}
+end
+local at = now()
+if found == 'rotated' then
+  local previous, rotated_at = unpack(redis.call('HMGET', KEYS[1], 'previous', 'rotated_at'))
+  local leeway = tonumber(ARGV[4])
+  if previous ~= ARGV[1] or leeway == 0 or at >= rotated_at + leeway then
+    return finish({'reused'})
   end
-  redis.call('DEL', KEYS[1], KEYS[2])
-  return ended
+  redis.call('HDEL', KEYS[1], 'previous', 'rotated_at')
+  redis.call('HSET', KEYS[1], 'sibling', newest, 'sibling_expires', expires)
+else
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', number(at))
+  local live = sibling and 2 or 1
+  if redis.call('ZCARD', KEYS[2]) + live > tonumber(ARGV[5]) then
+    return finish({'exhausted'})
+  end
+  redis.call('ZADD', KEYS[2], expires, newest)
+  if sibling then
+    redis.call('ZADD', KEYS[2], sibling_expires, sibling)
+    redis.call('HDEL', KEYS[1], 'sibling', 'sibling_expires')
+  end
+  redis.call('HSET', KEYS[1], 'previous', ARGV[1], 'rotated_at', number(at))
 end
-redis.call('HSET', KEYS[1], 'live', ARGV[2], 'expires', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-redis.call('RPUSH', KEYS[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-if redis.call('LLEN', KEYS[2]) > tonumber(ARGV[5]) then
-  return {'rotated', session[1], redis.call('LPOP', KEYS[2])}
-end
-return {'rotated', session[1]}
+expires = number(at + ARGV[3])
+redis.call('HSET', KEYS[1], 'newest', ARGV[2], 'expires', expires)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return {'rotated', expires}

@@ -10,9 +10,9 @@ pub(super) const BATCH: usize = 50;
 
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// Token → id, expiry of the session that was ended, where `DELETE` returns what it deleted.
+    /// Token, time → id, expiry of the session that was ended, where `DELETE` returns what it deleted.
     pub(super) end_by_token: Option<Arc<str>>,
-    /// Token → id, expiry, and the session is locked.
+    /// Token, time → id, expiry, and the session is locked.
     pub(super) lock_by_token: Arc<str>,
     /// Id.
     pub(super) end: Arc<str>,
@@ -20,22 +20,23 @@ pub(super) struct Statements {
     pub(super) end_batch: Arc<str>,
     /// Id, subject, expiry.
     pub(super) open: Arc<str>,
-    /// Token, id, generation.
+    /// Token, id, generation, expiry.
     pub(super) add_token: Arc<str>,
-    /// Token, token, time → id, subject, generation of the session, that of the token; and the
-    /// session is locked.
+    /// Token, token, token, time, time → id, subject, generation of the session, that of the token,
+    /// when it was rotated if it may be once more, how many tokens are remembered, when the first of
+    /// them expires; and the session is locked.
     pub(super) lock_for_rotation: Arc<str>,
-    /// Generation, expiry, id.
-    pub(super) renew: Arc<str>,
-    /// Id, generation.
+    /// Id, time.
     pub(super) forget: Arc<str>,
-    /// Token, time → id, subject, expiry.
+    /// Generation, predecessor, when it was rotated, number of tokens, expiry, id.
+    pub(super) renew: Arc<str>,
+    /// Token, time, time → id, subject, expiry.
     pub(super) find: Arc<str>,
     /// Id, time → id, subject, expiry.
     pub(super) find_session: Arc<str>,
-    /// Token → id of the session that it belongs to, be it the live one or rotated away.
-    pub(super) session: Arc<str>,
-    /// Token, time → subject.
+    /// Token, time → id of the session of which it is a live one.
+    pub(super) live: Arc<str>,
+    /// Token, time, time → subject.
     pub(super) subject: Arc<str>,
     /// Subject → id, expiry, and the sessions are locked.
     pub(super) lock_by_subject: Arc<str>,
@@ -52,13 +53,15 @@ impl Statements {
             end_by_token: dialect.returns_deleted().then(|| {
                 statement(
                     "DELETE FROM tower_logout_sessions WHERE id = \
-                     (SELECT session_id FROM tower_logout_tokens WHERE digest = ?) \
+                     (SELECT session_id FROM tower_logout_tokens \
+                      WHERE digest = ? AND expires_at > ?) \
                      RETURNING id, expires_at",
                 )
             }),
             lock_by_token: statement(&format!(
                 "SELECT id, expires_at FROM tower_logout_sessions WHERE id = \
-                 (SELECT session_id FROM tower_logout_tokens WHERE digest = ?){lock}"
+                 (SELECT session_id FROM tower_logout_tokens \
+                  WHERE digest = ? AND expires_at > ?){lock}"
             )),
             end: statement("DELETE FROM tower_logout_sessions WHERE id = ?"),
             end_batch: statement(&format!(
@@ -66,40 +69,51 @@ impl Statements {
                 ", ?".repeat(BATCH - 1)
             )),
             open: statement(
-                "INSERT INTO tower_logout_sessions (id, subject, generation, expires_at) \
-                 VALUES (?, ?, 0, ?)",
+                "INSERT INTO tower_logout_sessions \
+                 (id, subject, generation, rotated_at, tokens, expires_at) VALUES (?, ?, 0, 0, 1, ?)",
             ),
             add_token: statement(
-                "INSERT INTO tower_logout_tokens (digest, session_id, generation) \
-                 VALUES (?, ?, ?)",
+                "INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at) \
+                 VALUES (?, ?, ?, ?)",
             ),
+            // A token's row never changes, so that what is read beside the lock is true under it.
             lock_for_rotation: statement(&format!(
                 "SELECT id, subject, generation, \
-                 (SELECT generation FROM tower_logout_tokens WHERE digest = ?) \
+                 (SELECT generation FROM tower_logout_tokens WHERE digest = ?), \
+                 CASE WHEN predecessor = ? THEN rotated_at ELSE 0 END, tokens, \
+                 (SELECT MIN(t.expires_at) FROM tower_logout_tokens AS t \
+                  WHERE t.session_id = tower_logout_sessions.id) \
                  FROM tower_logout_sessions WHERE id = \
-                 (SELECT session_id FROM tower_logout_tokens WHERE digest = ?) \
+                 (SELECT session_id FROM tower_logout_tokens \
+                  WHERE digest = ? AND expires_at > ?) \
                  AND expires_at > ?{lock}"
             )),
-            renew: statement(
-                "UPDATE tower_logout_sessions SET generation = ?, expires_at = ? WHERE id = ?",
-            ),
             forget: statement(
-                "DELETE FROM tower_logout_tokens WHERE session_id = ? AND generation < ?",
+                "DELETE FROM tower_logout_tokens WHERE session_id = ? AND expires_at <= ?",
+            ),
+            renew: statement(
+                "UPDATE tower_logout_sessions SET generation = ?, predecessor = ?, rotated_at = ?, \
+                 tokens = ?, expires_at = ? WHERE id = ?",
             ),
             find: statement(
                 "SELECT s.id, s.subject, s.expires_at FROM tower_logout_tokens AS t \
                  JOIN tower_logout_sessions AS s ON s.id = t.session_id \
-                 WHERE t.digest = ? AND t.generation = s.generation AND s.expires_at > ?",
+                 WHERE t.digest = ? AND t.generation = s.generation \
+                 AND t.expires_at > ? AND s.expires_at > ?",
             ),
             find_session: statement(
                 "SELECT id, subject, expires_at FROM tower_logout_sessions \
                  WHERE id = ? AND expires_at > ?",
             ),
-            session: statement("SELECT session_id FROM tower_logout_tokens WHERE digest = ?"),
+            live: statement(
+                "SELECT s.id FROM tower_logout_tokens AS t \
+                 JOIN tower_logout_sessions AS s ON s.id = t.session_id \
+                 WHERE t.digest = ? AND t.generation = s.generation AND t.expires_at > ?",
+            ),
             subject: statement(
                 "SELECT s.subject FROM tower_logout_tokens AS t \
                  JOIN tower_logout_sessions AS s ON s.id = t.session_id \
-                 WHERE t.digest = ? AND s.expires_at > ?",
+                 WHERE t.digest = ? AND t.expires_at > ? AND s.expires_at > ?",
             ),
             // In one order, lest two of them wait for each other.
             lock_by_subject: statement(&format!(
@@ -120,9 +134,11 @@ mod tests {
 
     const FILL: &str = "
         INSERT INTO tower_logout_sessions
+            (id, subject, generation, rotated_at, tokens, expires_at)
             WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number LIMIT 10000)
-            SELECT hex(randomblob(16)), 'user' || (i / 2), 0, 4102444800000 FROM number;
-        INSERT INTO tower_logout_tokens SELECT randomblob(32), id, 0 FROM tower_logout_sessions;
+            SELECT hex(randomblob(16)), 'user' || (i / 2), 0, 0, 1, 4102444800000 FROM number;
+        INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+            SELECT randomblob(32), id, 0, expires_at FROM tower_logout_sessions;
         ANALYZE;";
 
     /// Whether no table is read from its beginning to its end.
@@ -145,7 +161,7 @@ mod tests {
         let of_a_revocation = [
             &*statements.end_by_token.unwrap(),
             &*statements.lock_by_subject,
-            &*statements.session,
+            &*statements.live,
             &*statements.end_batch,
         ];
         for statement in of_a_revocation {

@@ -1,0 +1,41 @@
+-- What the scripts over a session have in common. KEYS: session, rotated.
+-- The session is a hash; its rotated tokens are a sorted set of digests by their expiry.
+-- A single clock says what has expired: that of the server.
+local subject, newest, expires, sibling, sibling_expires = unpack(redis.call(
+  'HMGET', KEYS[1], 'subject', 'newest', 'expires', 'sibling', 'sibling_expires'))
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function number(value)
+  return string.format('%.0f', value)
+end
+
+-- 'live' or 'rotated', or nothing for a token that is unknown or has expired by itself.
+local function standing(digest)
+  if digest == newest then
+    return 'live'
+  end
+  if digest == sibling then
+    return tonumber(sibling_expires) > now() and 'live'
+  end
+  local rotated = redis.call('ZSCORE', KEYS[2], digest)
+  return rotated and tonumber(rotated) > now() and 'rotated'
+end
+
+-- Ends the session, and adds its subject and the digests of its tokens to an answer.
+local function finish(answer)
+  answer[#answer + 1] = subject
+  answer[#answer + 1] = newest
+  if sibling then
+    answer[#answer + 1] = sibling
+  end
+  for _, digest in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    answer[#answer + 1] = digest
+  end
+  redis.call('UNLINK', KEYS[1], KEYS[2])
+  return answer
+end
+

@@ -1,0 +1,166 @@
+//! What a store is asked, one file per family of promises.
+
+mod age;
+mod at_rest;
+mod family;
+mod leeway;
+mod naming;
+mod races;
+mod revocation;
+mod sessions;
+mod subjects;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+
+use super::{Application, Report, Verdict};
+use crate::{BoxError, Token, TokenStore};
+
+/// Subjects that a careless comparison takes for one.
+const LOOKALIKES: [&str; 9] = [
+    "alice",
+    "Alice",
+    "alice ",
+    " alice",
+    "al_ce",
+    "al%",
+    "a\u{301}lice",
+    "\u{e1}lice",
+    "alicé",
+];
+
+/// How often a check is tried that has to be quicker than the clock.
+const ATTEMPTS: usize = 5;
+
+/// Clocks count in milliseconds, and are read one after the other.
+const MARGIN: Duration = Duration::from_millis(30);
+
+/// What was seen in place of what was promised.
+enum Broken {
+    Seen(String),
+    NotAsked(&'static str),
+}
+
+impl From<BoxError> for Broken {
+    fn from(error: BoxError) -> Self {
+        Self::Seen(format!("the store failed: {error}"))
+    }
+}
+
+impl From<tokio::task::JoinError> for Broken {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Seen(format!("the store panicked: {error}"))
+    }
+}
+
+type Check = Result<(), Broken>;
+
+fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Check {
+    if holds {
+        Ok(())
+    } else {
+        Err(Broken::Seen(otherwise()))
+    }
+}
+
+impl Report {
+    async fn check(&mut self, promise: &'static str, check: impl Future<Output = Check>) {
+        let verdict = match AssertUnwindSafe(check).catch_unwind().await {
+            Ok(Ok(())) => Verdict::Kept,
+            Ok(Err(Broken::Seen(seen))) => Verdict::Broken(seen),
+            Ok(Err(Broken::NotAsked(why))) => Verdict::NotAsked(why),
+            Err(_panic) => Verdict::Broken("the store panicked".into()),
+        };
+        self.enter(promise, verdict);
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Suite {
+    pub(super) tokens: Arc<dyn TokenStore>,
+    pub(super) application: Arc<dyn Application>,
+    pub(super) rounds: usize,
+    pub(super) rotations: usize,
+}
+
+impl Suite {
+    /// What every store is asked.
+    pub(super) async fn run(&self, report: &mut Report) {
+        self.revocation(report).await;
+        self.family(report).await;
+        self.leeway(report).await;
+        self.races(report).await;
+    }
+
+    async fn log_in(&self, subject: &str) -> Result<Token, Broken> {
+        let token = self.application.log_in(subject).await?;
+        let accepted = self.application.accepts(&token).await?;
+        expect(accepted, || {
+            "the token of a login was not accepted right after it".into()
+        })?;
+        Ok(token)
+    }
+
+    /// The first refresh of a session, which not every application has.
+    async fn refresh(&self, token: &Token) -> Result<Token, Broken> {
+        match self.application.refresh(token).await? {
+            Some(next) => Ok(next),
+            None => Err(Broken::NotAsked("the application does not refresh")),
+        }
+    }
+
+    /// Whether the application refreshes at all.
+    async fn refreshes(&self) -> Result<bool, Broken> {
+        let token = self.log_in("alice").await?;
+        Ok(self.application.refresh(&token).await?.is_some())
+    }
+
+    async fn expect_refused(&self, token: &Token, which: &str) -> Check {
+        let refreshed = self.application.refresh(token).await?;
+        expect(refreshed.is_none(), || format!("{which} was rotated"))
+    }
+
+    async fn expect_dead(&self, token: &Token, which: &str) -> Check {
+        let accepted = self.application.accepts(token).await?;
+        expect(!accepted, || format!("{which} was accepted"))
+    }
+
+    async fn expect_live(&self, token: &Token, which: &str) -> Check {
+        let accepted = self.application.accepts(token).await?;
+        expect(accepted, || format!("{which} was not accepted"))
+    }
+
+    fn has_leeway(&self) -> bool {
+        !self.application.reuse_leeway().is_zero()
+    }
+
+    async fn wait_the_leeway_out(&self) {
+        if self.has_leeway() {
+            tokio::time::sleep(self.application.reuse_leeway() + MARGIN).await;
+        }
+    }
+
+    /// A token that was rotated twice within the leeway, and both next ones.
+    async fn rotated_twice(&self, subject: &str) -> Result<[Token; 3], Broken> {
+        let leeway = self.application.reuse_leeway();
+        for _ in 0..ATTEMPTS {
+            let token = self.log_in(subject).await?;
+            let start = Instant::now();
+            let next = self.refresh(&token).await?;
+            if let Some(sibling) = self.application.refresh(&token).await? {
+                return Ok([token, next, sibling]);
+            }
+            expect(start.elapsed() >= leeway, || {
+                format!("within its leeway of {leeway:?}, a token was not rotated once more")
+            })?;
+        }
+        Err(Broken::Seen(format!(
+            "two rotations took longer than the leeway of {leeway:?}, {ATTEMPTS} times: show a store \
+             with a longer one"
+        )))
+    }
+}

@@ -1,0 +1,108 @@
+//! Who is told which sessions have ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+
+use super::{ATTEMPTS, Broken, Check, Suite, expect};
+use crate::store::ended_before;
+use crate::testing::Report;
+use crate::{BoxError, Revocation, SessionId, SubjectStore, Token, TokenStore};
+
+/// How many sessions end at once, each of them several times.
+const SESSIONS: usize = 12;
+
+/// How many logouts of all of them there are beside.
+const LOGOUTS_OF_ALL: usize = 3;
+
+impl Suite {
+    pub(in crate::testing) async fn naming(
+        &self,
+        report: &mut Report,
+        store: Option<Arc<dyn SubjectStore>>,
+    ) {
+        report
+            .check(
+                "each session that ends is named once, however many logouts meet at it",
+                self.each_is_named_once(store),
+            )
+            .await;
+    }
+
+    async fn each_is_named_once(&self, store: Option<Arc<dyn SubjectStore>>) -> Check {
+        // Nobody else's, so that the sessions can be counted.
+        let subject = format!("subject {}", Token::generate()?.expose());
+        let mut logouts = Vec::new();
+        for _ in 0..SESSIONS {
+            let token = self.log_in(&subject).await?;
+            let next = self.application.refresh(&token).await?;
+            for token in [token].into_iter().chain(next) {
+                logouts.push(Logout::One(Arc::clone(&self.tokens), token));
+            }
+        }
+        if let Some(store) = store {
+            let all = || Logout::All(Arc::clone(&store), subject.clone());
+            logouts.extend(std::iter::repeat_with(all).take(LOGOUTS_OF_ALL));
+        }
+        let logouts = logouts
+            .into_iter()
+            .map(|logout| tokio::spawn(logout.named()));
+        let mut times: HashMap<SessionId, usize> = HashMap::new();
+        for ended in try_join_all(logouts).await? {
+            for revocation in ended? {
+                match revocation {
+                    Revocation::Sessions(ids) => {
+                        for id in &ids {
+                            *times.entry(id.clone()).or_default() += 1;
+                        }
+                    }
+                    Revocation::Revoked => {
+                        return Err(Broken::NotAsked("the store does not name its sessions"));
+                    }
+                    Revocation::NotFound => {}
+                }
+            }
+        }
+        expect(times.values().all(|times| *times == 1), || {
+            let most = times.values().max().copied().unwrap_or_default();
+            format!("a session was named {most} times")
+        })?;
+        expect(times.len() == SESSIONS, || {
+            format!(
+                "of {SESSIONS} sessions that ended, {} were named",
+                times.len()
+            )
+        })
+    }
+}
+
+enum Logout {
+    One(Arc<dyn TokenStore>, Token),
+    All(Arc<dyn SubjectStore>, String),
+}
+
+impl Logout {
+    async fn attempt(&self) -> Result<Revocation, BoxError> {
+        match self {
+            Self::One(store, token) => store.revoke(token).await,
+            Self::All(store, subject) => store.revoke_subject(subject, &[]).await,
+        }
+    }
+
+    /// What it ended, with each of its attempts: where logouts meet, a database may refuse one.
+    async fn named(self) -> Result<Vec<Revocation>, BoxError> {
+        let mut named = Vec::new();
+        for _ in 1..ATTEMPTS {
+            match self.attempt().await {
+                Ok(ended) => {
+                    named.push(ended);
+                    return Ok(named);
+                }
+                Err(error) => named.push(ended_before(&*error)),
+            }
+        }
+        named.push(self.attempt().await?);
+        Ok(named)
+    }
+}

@@ -1,0 +1,119 @@
+//! What holds when a rotation meets another, or a revocation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::try_join_all;
+
+use super::{Broken, Check, Suite, expect};
+use crate::testing::{Application, Report};
+use crate::{BoxError, Token};
+
+/// How many tokens are refreshed at once while one of them is logged out.
+const CHAINS: usize = 3;
+
+/// How often each of them is refreshed, unless the logout ends it before.
+const LONG_CHAIN: usize = 500;
+
+impl Suite {
+    pub(super) async fn races(&self, report: &mut Report) {
+        report
+            .check(
+                "of many rotations of one token at once, at most one succeeds, or two within the \
+                 leeway",
+                self.one_rotation_succeeds(),
+            )
+            .await;
+        report
+            .check(
+                "when a revocation has returned, no refresh that was in flight brings the session \
+                 back",
+                self.no_refresh_brings_it_back(),
+            )
+            .await;
+    }
+
+    async fn one_rotation_succeeds(&self) -> Check {
+        for _ in 0..self.rounds {
+            let token = self.log_in("alice").await?;
+            let rotations = (0..8).map(|_| {
+                let (application, token) = (Arc::clone(&self.application), token.clone());
+                tokio::spawn(async move { application.refresh(&token).await })
+            });
+            let mut succeeded = 0;
+            for rotated in try_join_all(rotations).await? {
+                succeeded += usize::from(rotated?.is_some());
+            }
+            if succeeded == 0 {
+                return Err(Broken::NotAsked("the application does not refresh"));
+            }
+            let most = if self.has_leeway() { 2 } else { 1 };
+            expect(succeeded <= most, || format!("{succeeded} of 8 succeeded"))?;
+        }
+        Ok(())
+    }
+
+    async fn no_refresh_brings_it_back(&self) -> Check {
+        self.refresh(&self.log_in("alice").await?).await?;
+        for round in 0..self.rounds {
+            let first = self.log_in("alice").await?;
+            // Several, now and then: their re-use of the first token is a race of its own.
+            let chains = if round % 4 == 3 { CHAINS } else { 1 };
+            let progress = Arc::new(AtomicUsize::new(0));
+            let refreshes: Vec<_> = (0..chains)
+                .map(|_| {
+                    let chain = refresh_on(
+                        Arc::clone(&self.application),
+                        first.clone(),
+                        Arc::clone(&progress),
+                    );
+                    tokio::spawn(chain)
+                })
+                .collect();
+            // The logout meets them earlier or later.
+            while progress.load(Ordering::Relaxed) < round % 5
+                && !refreshes.iter().all(tokio::task::JoinHandle::is_finished)
+            {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..round * 3 {
+                tokio::task::yield_now().await;
+            }
+            self.tokens.revoke(&first).await?;
+            expect(self.application.refresh(&first).await?.is_none(), || {
+                "a token was rotated after its revocation had returned".into()
+            })?;
+            for made in try_join_all(refreshes).await? {
+                for (index, token) in made?.iter().enumerate() {
+                    expect(!self.application.accepts(token).await?, || {
+                        format!("the {}. token of a refresh outlived the logout", index + 1)
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refreshes until it is refused, and returns all tokens that it had.
+async fn refresh_on(
+    application: Arc<dyn Application>,
+    first: Token,
+    progress: Arc<AtomicUsize>,
+) -> Result<Vec<Token>, BoxError> {
+    let mut made = vec![first];
+    // Without end, where the revocation does nothing.
+    while made.len() < LONG_CHAIN {
+        let refreshed = match made.last() {
+            Some(token) => application.refresh(token).await,
+            None => Ok(None),
+        };
+        let ended = !matches!(refreshed, Ok(Some(_)));
+        progress.fetch_add(if ended { LONG_CHAIN } else { 1 }, Ordering::Relaxed);
+        match refreshed? {
+            Some(next) => made.push(next),
+            None => break,
+        }
+    }
+    Ok(made)
+}
