@@ -82,3 +82,20 @@ fn a_logout_allocates_at_most_eight_times_whatever_the_cookies() {
         );
     }
 }
+
+#[test]
+fn a_rotated_token_takes_less_than_400_bytes_in_the_memory_store() {
+    const ROTATIONS: i64 = 1000;
+    let store = MemoryStore::new();
+    let mut token = Token::generate().unwrap();
+    now(store.open("alice", &token)).unwrap();
+    let counted = measure(|| {
+        for _ in 0..ROTATIONS {
+            let next = Token::generate().unwrap();
+            now(store.rotate(&token, &next)).unwrap();
+            token = next;
+        }
+    });
+    let bytes = counted.bytes_current / ROTATIONS;
+    assert!(bytes < 400, "{bytes}");
+}

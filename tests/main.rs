@@ -47,3 +47,4 @@ mod the_suite_catches_broken_stores;
 mod through_real_sockets;
 mod tokens_in_headers;
 mod under_faults;
+mod what_a_rotation_takes;
