@@ -87,8 +87,45 @@ pub enum ConfigError {
         column: String,
         /// Its type.
         data_type: String,
-        /// What it is to hold: `"bytes"`, `"text"` or `"text or whole numbers"`.
+        /// What it is to hold: `"bytes"`, `"text"` or `"text, whole numbers or bytes"`.
         wanted: &'static str,
+    },
+    /// A column of the table has no room for a digest, or more than it fills.
+    ColumnLength {
+        /// The table's name.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// How many characters or bytes it has room for.
+        length: usize,
+        /// What it is to hold.
+        wanted: &'static str,
+    },
+    /// A column of the table has values that are not equal to themselves after they were text, so that a
+    /// session would not be found by its own id.
+    UnequalColumn {
+        /// The table's name.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// Its type.
+        data_type: String,
+    },
+    /// The tokens in the table are of another format.
+    OtherFormat {
+        /// The table's name.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// What it is to hold: `"64 lower-case hexadecimal digits"`, say.
+        wanted: &'static str,
+        /// What a row holds, in words.
+        seen: String,
+    },
+    /// Row level security stands between the role that connects and the table's rows.
+    RowSecurity {
+        /// The table's name.
+        table: String,
     },
     /// A token is to be read from a header that can hold none.
     InvalidTokenHeader {
@@ -188,6 +225,41 @@ impl fmt::Display for ConfigError {
                 f,
                 "the column {column:?} of the table {table:?} has the type {data_type:?}, and has to \
                  hold {wanted}: check the format of the tokens, and the columns' names"
+            ),
+            Self::ColumnLength {
+                table,
+                column,
+                length,
+                wanted,
+            } => write!(
+                f,
+                "the column {column:?} of the table {table:?} has a length of {length}, and has to hold \
+                 {wanted}: check the format of the tokens, or change the column's length"
+            ),
+            Self::UnequalColumn {
+                table,
+                column,
+                data_type,
+            } => write!(
+                f,
+                "the column {column:?} of the table {table:?} has the type {data_type:?}, and its values \
+                 are not equal to themselves as text: give a column of text, whole numbers or UUIDs"
+            ),
+            Self::OtherFormat {
+                table,
+                column,
+                wanted,
+                seen,
+            } => write!(
+                f,
+                "the column {column:?} of the table {table:?} has to hold {wanted}, and holds {seen}: give \
+                 the TokenFormat that the application writes"
+            ),
+            Self::RowSecurity { table } => write!(
+                f,
+                "row level security hides rows of the table {table:?}, or keeps them from being deleted: \
+                 connect as a role that bypasses it, or say policies_allow_all() if its policies let the \
+                 role see, change and delete all rows"
             ),
             Self::InvalidTokenHeader { name } => write!(
                 f,

@@ -171,7 +171,8 @@ pub use store::{
 };
 #[cfg(feature = "_sql")]
 pub use store::{
-    ExistingTable, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore, TableStore, TokenFormat,
+    ExistingTable, Expiry, Live, Mark, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore,
+    TableStore, TokenFormat,
 };
 #[cfg(feature = "redis")]
 pub use store::{RedisConnection, RedisStore};

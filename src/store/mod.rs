@@ -44,7 +44,8 @@ pub use session::drop_expired_every;
 pub use session::{Rotation, Session, SessionStore};
 #[cfg(feature = "_sql")]
 pub use sql::{
-    ExistingTable, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore, TableStore, TokenFormat,
+    ExistingTable, Expiry, Live, Mark, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore,
+    TableStore, TokenFormat,
 };
 pub use subject::{Scope, SubjectStore};
 pub use transient::Transient;

@@ -12,7 +12,7 @@ pub(super) enum Dialect {
 }
 
 /// What a column of the application's is to hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     Bytes,
     Text,
@@ -25,12 +25,10 @@ impl Holds {
         match self {
             Self::Bytes => "bytes",
             Self::Text => "text",
-            Self::Id => "text or whole numbers",
+            Self::Id => "text, whole numbers or bytes",
         }
     }
 }
-
-const MYSQL_FIXED_BYTES: &str = "binary";
 
 impl Dialect {
     /// Whether a `DELETE` can return what it deleted. MySQL's cannot.
@@ -68,43 +66,6 @@ impl Dialect {
         }
     }
 
-    /// Table and schema, twice → the names and types of its columns. Without a schema it is the
-    /// connection's own.
-    pub(super) fn columns_of_table(self) -> &'static str {
-        match self {
-            Self::MySql => {
-                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? \
-                 AND ((? = '' AND table_schema = DATABASE()) OR table_schema = ?) \
-                 ORDER BY ordinal_position"
-            }
-            Self::Postgres => {
-                "SELECT CAST(column_name AS TEXT), \
-                 quote_ident(udt_schema) || '.' || quote_ident(udt_name) FROM information_schema.columns \
-                 WHERE table_name = ? \
-                 AND ((? = '' AND table_schema = ANY(current_schemas(true))) OR table_schema = ?) \
-                 ORDER BY ordinal_position"
-            }
-            Self::Sqlite => "SELECT name, type FROM pragma_table_info(?) WHERE ? = '' AND ? = ''",
-        }
-    }
-
-    /// Whether a column of this type equals what it is compared with. One of another kind may never
-    /// do so, without an error, and the logout would find nothing.
-    pub(super) fn can_hold(self, data_type: &str, holds: Holds) -> bool {
-        let name = data_type.to_ascii_lowercase();
-        let is = |kinds: &[&str]| kinds.iter().any(|kind| name.contains(kind));
-        match (self, holds) {
-            (Self::Postgres, Holds::Bytes) => is(&["bytea"]),
-            (Self::Postgres, Holds::Text) => is(&["text", "char"]),
-            (Self::MySql, Holds::Bytes) => is(&["binary", "blob"]),
-            (Self::MySql, Holds::Text) => is(&["text", "char", "varbinary"]),
-            (Self::Postgres | Self::MySql, Holds::Id) => true,
-            (Self::Sqlite, Holds::Bytes) => is(&["blob"]) || name.is_empty(),
-            (Self::Sqlite, Holds::Text) => is(&["text", "char", "clob"]) || name.is_empty(),
-            (Self::Sqlite, Holds::Id) => is(&["text", "char", "clob", "int"]),
-        }
-    }
-
     /// Whether two names are one, quoted as they are.
     pub(super) fn same_name(self, one: &str, other: &str) -> bool {
         one == other || (self != Self::Postgres && one.eq_ignore_ascii_case(other))
@@ -132,48 +93,57 @@ impl Dialect {
         }
     }
 
-    /// A column of any type, as text. MySQL's fixed bytes, of a UUID say, are no text: their
-    /// hexadecimal digits are.
-    pub(super) fn as_text(self, column: &str, data_type: &str) -> String {
-        if self == Self::MySql && data_type == MYSQL_FIXED_BYTES {
-            return format!("HEX({column})");
-        }
-        let text = if self == Self::MySql { "CHAR" } else { "TEXT" };
-        format!("CAST({column} AS {text})")
-    }
-
-    /// A parameter that is text, to be compared with a column of this type. The others convert it to
-    /// the column's type by themselves.
-    pub(super) fn text_as(self, data_type: &str) -> String {
-        if self == Self::Postgres {
-            format!("CAST(CAST(? AS TEXT) AS {data_type})")
-        } else if self == Self::MySql && data_type == MYSQL_FIXED_BYTES {
-            "UNHEX(?)".to_owned()
-        } else {
-            "?".to_owned()
-        }
-    }
-
-    /// Whether a column of the application's has exactly this value. MySQL would take another case, or
-    /// blanks behind it, for the same by most of its collations; the index is used all the same.
-    pub(super) fn equals(self, column: &str, value: &str) -> String {
-        if self == Self::MySql {
-            format!("({column} = {value} AND CAST({column} AS BINARY) = CAST({value} AS BINARY))")
-        } else {
-            format!("{column} = {value}")
-        }
-    }
-
-    /// A statement written with `?` for its parameters.
+    /// A statement written with `?` for its parameters. One within a quoted name is none.
     pub(super) fn numbered(self, sql: &str) -> String {
         if self != Self::Postgres {
             return sql.to_owned();
         }
-        let mut pieces = sql.split('?');
-        let mut numbered = pieces.next().unwrap_or_default().to_owned();
-        for (index, piece) in pieces.enumerate() {
-            numbered = format!("{numbered}${}{piece}", index + 1);
+        let mut numbered = String::with_capacity(sql.len());
+        let mut number = 0;
+        for (quoted, piece) in quoted(sql) {
+            for character in piece.chars() {
+                if character == '?' && !quoted {
+                    number += 1;
+                    numbered = format!("{numbered}${number}");
+                } else {
+                    numbered.push(character);
+                }
+            }
         }
         numbered
+    }
+}
+
+/// The pieces of a statement, and whether each is quoted. A quote within quotes is doubled, and so
+/// makes two quoted pieces.
+pub(super) fn quoted(sql: &str) -> impl Iterator<Item = (bool, &str)> {
+    const QUOTES: [char; 3] = ['"', '`', '\''];
+    let mut rest = sql;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let (quoted, end) = if QUOTES.contains(&first) {
+            (true, rest[1..].find(first).map(|end| end + 2))
+        } else {
+            (false, rest.find(QUOTES))
+        };
+        let piece;
+        (piece, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        Some((quoted, piece))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_mark_in_a_name_is_no_parameter() {
+        let name = Dialect::Postgres.quote("why? \"so?\"");
+        let sql = format!("SELECT '?' FROM {name} WHERE a = ? AND \"b?\" = ?");
+        assert_eq!(
+            Dialect::Postgres.numbered(&sql),
+            format!("SELECT '?' FROM {name} WHERE a = $1 AND \"b?\" = $2")
+        );
+        assert_eq!(Dialect::Sqlite.numbered(&sql), sql);
     }
 }

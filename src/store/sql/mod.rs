@@ -1,6 +1,7 @@
 //! Sessions in a SQL database, through sqlx: SQLite, Postgres, MySQL and MariaDB.
 
 mod builder;
+mod columns;
 mod dialect;
 mod driver;
 mod failure;
@@ -8,9 +9,11 @@ mod lease;
 mod migrations;
 mod names;
 mod schema;
+mod statement;
 mod statements;
 mod table;
 mod token_format;
+mod written;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,7 +34,7 @@ use crate::Token;
 
 pub use self::builder::SqlStoreBuilder;
 pub use self::driver::SqlPool;
-pub use self::table::{ExistingTable, SubjectTableStore, TableStore};
+pub use self::table::{ExistingTable, Expiry, Live, Mark, SubjectTableStore, TableStore};
 use self::token_format::Hash;
 pub use self::token_format::TokenFormat;
 

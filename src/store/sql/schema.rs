@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::dialect::Dialect;
-use super::driver::{Pool, SqlPool, Value};
+use super::driver::{Pool, SqlPool};
 use super::failure::failed;
 use crate::BoxError;
 
@@ -120,56 +120,4 @@ pub(super) async fn check(pool: &Pool) -> Result<(), BoxError> {
          behind: build it with SqliteConnectOptions::foreign_keys(true)"
             .into(),
     )
-}
-
-/// A column of a table.
-#[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) data_type: String,
-}
-
-/// A table's columns. None where there is no such table.
-pub(super) async fn columns(
-    pool: &Pool,
-    schema: &str,
-    table: &str,
-) -> Result<Vec<Column>, BoxError> {
-    let dialect = pool.dialect();
-    let sql = dialect.numbered(dialect.columns_of_table()).into();
-    let values = [table, schema, schema].map(Value::Text);
-    let rows = pool.fetch(&sql, &values).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Column {
-                name: row.text(0)?,
-                data_type: row.text(1)?,
-            })
-        })
-        .collect()
-}
-
-/// The column of this name, as the database compares names.
-pub(super) fn column<'c>(
-    dialect: Dialect,
-    columns: &'c [Column],
-    name: &str,
-) -> Option<&'c Column> {
-    columns
-        .iter()
-        .find(|column| dialect.same_name(&column.name, name))
-}
-
-fn data_type<'c>(dialect: Dialect, columns: &'c [Column], name: &str) -> &'c str {
-    column(dialect, columns, name).map_or("TEXT", |column| &column.data_type)
-}
-
-/// A column as text.
-pub(super) fn as_text(dialect: Dialect, columns: &[Column], name: &str) -> String {
-    dialect.as_text(&dialect.quote(name), data_type(dialect, columns, name))
-}
-
-/// A parameter that is text, to be compared with this column.
-pub(super) fn text_as(dialect: Dialect, columns: &[Column], name: &str) -> String {
-    dialect.text_as(data_type(dialect, columns, name))
 }

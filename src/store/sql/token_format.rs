@@ -6,15 +6,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::dialect::Holds;
+use super::dialect::{Dialect, Holds};
 use super::driver::Value;
-use crate::store::random::hex;
+use super::written::Written;
 use crate::{ConfigError, Token};
 
 const MIN_KEY_LEN: usize = 16;
 
-/// What a table holds in place of a token: a digest, as bytes or as hexadecimal digits, or the token
-/// itself.
+/// What a table holds in place of a token: a digest, as bytes, hexadecimal digits or base64, or the
+/// token itself.
 ///
 /// ```
 /// use tower_logout::TokenFormat;
@@ -31,7 +31,7 @@ const MIN_KEY_LEN: usize = 16;
 pub struct TokenFormat {
     /// None for the token in clear.
     hash: Option<Hash>,
-    hex: bool,
+    written: Written,
 }
 
 /// A digest.
@@ -48,7 +48,7 @@ impl TokenFormat {
     pub fn sha256() -> Self {
         Self {
             hash: Some(Hash::Sha256),
-            hex: false,
+            written: Written::Bytes,
         }
     }
 
@@ -60,7 +60,7 @@ impl TokenFormat {
     pub fn hmac_sha256(key: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Ok(Self {
             hash: Some(Hash::keyed(key.as_ref())?),
-            hex: false,
+            written: Written::Bytes,
         })
     }
 
@@ -69,42 +69,101 @@ impl TokenFormat {
     pub fn clear() -> Self {
         Self {
             hash: None,
-            hex: false,
+            written: Written::Bytes,
         }
     }
 
     /// The digest as 64 lower-case hexadecimal digits, in a column of text. As bytes by default. It
-    /// changes nothing of a token that is kept in clear.
+    /// changes nothing of a token that is kept in clear, and neither do the other ways to write it.
     ///
     /// ```
     /// let format = tower_logout::TokenFormat::sha256().hex();
     /// ```
     #[must_use]
-    pub fn hex(mut self) -> Self {
-        self.hex = true;
+    pub fn hex(self) -> Self {
+        self.written(Written::Hex)
+    }
+
+    /// The digest as 64 upper-case hexadecimal digits, in a column of text. As bytes by default.
+    ///
+    /// ```
+    /// let format = tower_logout::TokenFormat::sha256().upper_hex();
+    /// ```
+    #[must_use]
+    pub fn upper_hex(self) -> Self {
+        self.written(Written::UpperHex)
+    }
+
+    /// The digest in base64 of the standard alphabet (`+` and `/`), 43 characters and a `=`. As bytes by
+    /// default.
+    ///
+    /// ```
+    /// let format = tower_logout::TokenFormat::sha256().base64();
+    /// ```
+    #[must_use]
+    pub fn base64(self) -> Self {
+        self.written(Written::Base64)
+    }
+
+    /// The digest in base64 of the standard alphabet, 43 characters without a `=`. As bytes by default.
+    ///
+    /// ```
+    /// let format = tower_logout::TokenFormat::sha256().base64_unpadded();
+    /// ```
+    #[must_use]
+    pub fn base64_unpadded(self) -> Self {
+        self.written(Written::Base64Unpadded)
+    }
+
+    /// The digest in base64 of the URL-safe alphabet (`-` and `_`), 43 characters and a `=`. As bytes by
+    /// default.
+    ///
+    /// ```
+    /// let format = tower_logout::TokenFormat::sha256().base64_url();
+    /// ```
+    #[must_use]
+    pub fn base64_url(self) -> Self {
+        self.written(Written::Base64Url)
+    }
+
+    /// The digest in base64 of the URL-safe alphabet, 43 characters without a `=`. As bytes by default.
+    ///
+    /// ```
+    /// let format = tower_logout::TokenFormat::sha256().base64_url_unpadded();
+    /// ```
+    #[must_use]
+    pub fn base64_url_unpadded(self) -> Self {
+        self.written(Written::Base64UrlUnpadded)
+    }
+
+    fn written(mut self, written: Written) -> Self {
+        self.written = written;
         self
     }
 
+    /// How the digest is written. `None` for a token in clear.
+    pub(super) fn digest_written(&self) -> Option<Written> {
+        self.hash.as_ref().map(|_| self.written)
+    }
+
     pub(super) fn holds(&self) -> Holds {
-        if self.hash.is_some() && !self.hex {
+        if self.digest_written() == Some(Written::Bytes) {
             Holds::Bytes
         } else {
             Holds::Text
         }
     }
 
-    /// `None` for a token that no table in clear holds. Beyond ASCII it would be the column's
-    /// character set that says what is equal, and Postgres has no text with a zero in it.
-    pub(super) fn apply(&self, token: &Token) -> Option<Stored> {
+    /// `None` for a token that no table in clear holds: Postgres has no text with a zero in it.
+    pub(super) fn apply(&self, token: &Token, dialect: Dialect) -> Option<Stored> {
         let Some(hash) = &self.hash else {
-            let plain = token.expose().bytes().all(|byte| matches!(byte, 1..=127));
-            return plain.then(|| Stored::Text(Zeroizing::new(token.expose().to_owned())));
+            let fits = dialect != Dialect::Postgres || !token.expose().contains('\0');
+            return fits.then(|| Stored::Text(Zeroizing::new(token.expose().to_owned())));
         };
         let digest = hash.digest(token);
-        Some(if self.hex {
-            Stored::Text(Zeroizing::new(hex(&digest)))
-        } else {
-            Stored::Bytes(digest)
+        Some(match self.written.text(&digest) {
+            Some(text) => Stored::Text(Zeroizing::new(text)),
+            None => Stored::Bytes(digest),
         })
     }
 }
@@ -159,9 +218,10 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::random::hex;
 
     fn stored(format: &TokenFormat) -> String {
-        match format.apply(&Token::new("abc")).unwrap() {
+        match format.apply(&Token::new("abc"), Dialect::Sqlite).unwrap() {
             Stored::Text(text) => text.to_string(),
             Stored::Bytes(bytes) => format!("bytes {}", hex(&bytes)),
         }
@@ -180,6 +240,19 @@ mod tests {
         );
         let keyed = TokenFormat::hmac_sha256([0xaa; 20]).unwrap().hex();
         assert_eq!(stored(&keyed), HMAC_OF_ABC);
+    }
+
+    #[test]
+    fn a_digest_is_written_as_a_shell_writes_it() {
+        // `printf abc | openssl sha256 -binary | base64`
+        assert_eq!(
+            stored(&TokenFormat::sha256().base64()),
+            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+        );
+        assert_eq!(
+            stored(&TokenFormat::sha256().upper_hex()),
+            SHA256_OF_ABC.to_ascii_uppercase()
+        );
     }
 
     const HMAC_OF_ABC: &str = "77c8df138f0258d3082c3c2dd73e64cbf353f1c4047c0a897ab227fe2bacced2";

@@ -1,0 +1,140 @@
+//! Statements whose parameters have names.
+
+use std::sync::Arc;
+
+use super::dialect::{Dialect, quoted};
+use super::driver::Value;
+
+/// A statement and its parameters, in their order.
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    pub(super) sql: Arc<str>,
+    parameters: Vec<Parameter>,
+}
+
+/// What a parameter stands for. In the text of a statement it is `?token0`, `?id0`, `?subject0` or
+/// `?constant0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parameter {
+    Token(usize),
+    Id(usize),
+    Subject,
+    Constant(usize),
+}
+
+/// The values of a statement. Where there are fewer than a statement asks for, the last one is given
+/// again.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Given<'v> {
+    pub(super) tokens: &'v [Value<'v>],
+    pub(super) ids: &'v [Value<'v>],
+    pub(super) subject: &'v str,
+    pub(super) constants: &'v [String],
+}
+
+impl Statement {
+    pub(super) fn new(dialect: Dialect, template: &str) -> Self {
+        let mut sql = String::with_capacity(template.len());
+        let mut parameters = Vec::new();
+        for (quoted, piece) in quoted(template) {
+            if quoted {
+                sql.push_str(piece);
+                continue;
+            }
+            let mut pieces = piece.split('?');
+            sql.push_str(pieces.next().unwrap_or_default());
+            for piece in pieces {
+                let name = piece.find(|c: char| !c.is_ascii_alphanumeric());
+                let (name, rest) = piece.split_at(name.unwrap_or(piece.len()));
+                let parameter = Parameter::named(name);
+                let known = parameters.iter().position(|known| *known == parameter);
+                let number = match known {
+                    Some(number) if dialect != Dialect::MySql => number,
+                    _ => {
+                        parameters.push(parameter);
+                        parameters.len() - 1
+                    }
+                };
+                sql.push_str(&match dialect {
+                    Dialect::Postgres => format!("${}", number + 1),
+                    Dialect::Sqlite => format!("?{}", number + 1),
+                    Dialect::MySql => "?".to_owned(),
+                });
+                sql.push_str(rest);
+            }
+        }
+        Self {
+            sql: sql.into(),
+            parameters,
+        }
+    }
+
+    /// The values in the order of the parameters.
+    pub(super) fn values<'v>(&self, given: &Given<'v>) -> Vec<Value<'v>> {
+        let nth = |values: &'v [Value<'v>], index: usize| {
+            let value = values.get(index).or(values.last());
+            value.copied().unwrap_or(Value::Text(""))
+        };
+        let value = |parameter: &Parameter| match *parameter {
+            Parameter::Token(index) => nth(given.tokens, index),
+            Parameter::Id(index) => nth(given.ids, index),
+            Parameter::Subject => Value::Text(given.subject),
+            Parameter::Constant(index) => {
+                Value::Text(given.constants.get(index).map_or("", String::as_str))
+            }
+        };
+        self.parameters.iter().map(value).collect()
+    }
+}
+
+impl Parameter {
+    fn named(name: &str) -> Self {
+        let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let index = name[kind.len()..].parse().unwrap_or(0);
+        match kind {
+            "token" => Self::Token(index),
+            "id" => Self::Id(index),
+            "subject" => Self::Subject,
+            _ => Self::Constant(index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(values: &[Value<'_>]) -> Vec<String> {
+        let text = |value: &Value<'_>| match value {
+            Value::Text(text) => (*text).to_owned(),
+            _ => unreachable!("all are text"),
+        };
+        values.iter().map(text).collect()
+    }
+
+    #[test]
+    fn parameters_are_told_by_their_names_and_not_by_those_of_columns() {
+        let template = "\"a?token0\" = ?id0 AND `b` = ?subject AND ?id0 AND ?id1 AND ?constant0";
+        let constants = ["revoked".to_owned()];
+        let given = Given {
+            ids: &[Value::Text("7")],
+            subject: "alice",
+            constants: &constants,
+            ..Given::default()
+        };
+        let postgres = Statement::new(Dialect::Postgres, template);
+        assert_eq!(
+            &*postgres.sql,
+            "\"a?token0\" = $1 AND `b` = $2 AND $1 AND $3 AND $4"
+        );
+        let values = texts(&postgres.values(&given));
+        assert_eq!(values, ["7", "alice", "7", "revoked"]);
+        let mysql = Statement::new(Dialect::MySql, template);
+        assert_eq!(
+            &*mysql.sql,
+            "\"a?token0\" = ? AND `b` = ? AND ? AND ? AND ?"
+        );
+        let values = texts(&mysql.values(&given));
+        assert_eq!(values, ["7", "alice", "7", "7", "revoked"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Whether a table is one whose sessions can be ended, looked at before the first of them has to be.
+
+use super::super::columns::{Column, column, columns};
+use super::super::dialect::{Dialect, Holds};
+use super::super::driver::{Pool, Value};
+use super::super::statement::Given;
+use super::description::ExistingTable;
+use super::probe::Probe;
+use super::references::references;
+use super::statements::Table;
+use crate::ConfigError;
+use crate::store::BoxError;
+
+/// Schema and table → whether policies stand between the role and the rows.
+const ROW_SECURITY: &str = "SELECT CASE WHEN row_security_active(to_regclass( \
+    coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) THEN '1' ELSE '0' END";
+
+impl ExistingTable {
+    /// The table and the column of its subjects.
+    pub(super) async fn look(
+        &self,
+        pool: &Pool,
+        subject: Option<&str>,
+    ) -> Result<(Table, Option<Column>), BoxError> {
+        let dialect = pool.dialect();
+        let found = columns(pool, &self.schema, &self.table).await?;
+        if found.is_empty() {
+            let table = self.table.clone();
+            return Err(ConfigError::MissingTable { table }.into());
+        }
+        if dialect == Dialect::Postgres && !self.policies_allow_all {
+            let values = [&*self.schema, &*self.table].map(Value::Text);
+            let rows = pool
+                .fetch(&dialect.numbered(ROW_SECURITY).into(), &values)
+                .await?;
+            if rows.first().map(|row| row.text(0)).transpose()?.as_deref() == Some("1") {
+                let table = self.table.clone();
+                return Err(ConfigError::RowSecurity { table }.into());
+            }
+        }
+        let named = |name: &str| match column(&found, name) {
+            Some(column) => Ok(column.clone()),
+            None => Err(self.missing(name, &found)),
+        };
+        let (mark, expiry) = (self.mark.as_ref(), self.expiry.as_ref());
+        let live = self.live.iter();
+        let live = live.map(|(name, live)| Ok((named(name)?, live.clone())));
+        let taken: Vec<_> = [Some(&*self.token), self.session.as_deref(), subject]
+            .into_iter()
+            .flatten()
+            .collect();
+        let of = (&*self.schema, &*self.table);
+        let table = Table {
+            dialect,
+            name: self.quoted(dialect),
+            token: named(&self.token)?,
+            holds: self.format.holds(),
+            session: self.session.as_deref().map(named).transpose()?,
+            mark: mark
+                .map(|(name, mark)| Ok::<_, ConfigError>((named(name)?, mark.clone())))
+                .transpose()?,
+            live: live.collect::<Result<_, ConfigError>>()?,
+            expiry: expiry
+                .map(|(name, expiry)| Ok::<_, ConfigError>((named(name)?, *expiry)))
+                .transpose()?,
+            references: references(pool, of, &found, &taken).await?,
+        };
+        let subject = subject.map(named).transpose()?;
+        self.check_types(&table, subject.as_ref())?;
+        let probe = Probe {
+            pool,
+            description: self,
+            table: &table.name,
+        };
+        probe.token(&table.token).await?;
+        for column in table.session.iter().chain(&subject) {
+            probe.id(column).await?;
+        }
+        if let Some(nothing) = table.mark_nothing() {
+            let constants = table.constants();
+            let given = Given {
+                constants: &constants,
+                ..Given::default()
+            };
+            pool.execute(&nothing.sql, &nothing.values(&given)).await?;
+        }
+        Ok((table, subject))
+    }
+
+    pub(super) fn missing(&self, name: &str, found: &[Column]) -> ConfigError {
+        ConfigError::MissingColumn {
+            table: self.table.clone(),
+            column: name.to_owned(),
+            found: found.iter().map(|column| column.name.clone()).collect(),
+        }
+    }
+
+    fn check_types(&self, table: &Table, subject: Option<&Column>) -> Result<(), ConfigError> {
+        let ids = table.session.iter().chain(subject);
+        let wanted = std::iter::once((&table.token, self.format.holds()));
+        for (column, holds) in wanted.chain(ids.map(|column| (column, Holds::Id))) {
+            if !column.can_hold(holds) {
+                return Err(ConfigError::ColumnType {
+                    table: self.table.clone(),
+                    column: column.name.clone(),
+                    data_type: column.data_type.clone(),
+                    wanted: holds.name(),
+                });
+            }
+        }
+        if let Some(written) = self.format.digest_written()
+            && !table.token.has_room_for(written.len())
+        {
+            return Err(ConfigError::ColumnLength {
+                table: self.table.clone(),
+                column: table.token.name.clone(),
+                length: table.token.length.unwrap_or_default(),
+                wanted: written.name(),
+            });
+        }
+        Ok(())
+    }
+
+    fn quoted(&self, dialect: Dialect) -> String {
+        let table = dialect.quote(&self.table);
+        if self.schema.is_empty() {
+            table
+        } else {
+            format!("{}.{table}", dialect.quote(&self.schema))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The store over an application's table.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::super::driver::{Pool, Transaction, Value};
+use super::super::statement::Given;
+use super::super::token_format::TokenFormat;
+use super::group::Seen;
+use super::statements::{Statements, Table};
+use crate::Token;
+use crate::store::{BoxError, Revocation, SessionId, TokenStore};
+
+/// A [`TokenStore`] over a table that an application has already. Made by
+/// [`ExistingTable::connect`](crate::ExistingTable::connect). Clones share their pool.
+#[derive(Clone, Debug)]
+pub struct TableStore {
+    pub(super) pool: Pool,
+    pub(super) format: TokenFormat,
+    statements: Arc<Statements>,
+    pub(super) constants: Arc<[String]>,
+}
+
+impl TableStore {
+    pub(super) fn new(pool: Pool, format: TokenFormat, table: &Table) -> Self {
+        Self {
+            pool,
+            format,
+            statements: Arc::new(table.statements()),
+            constants: table.constants().into(),
+        }
+    }
+
+    /// Ends the sessions of the rows that a token has, and the rows without a session themselves.
+    async fn end(
+        &self,
+        transaction: &mut Transaction,
+        rows: &[Seen],
+        token: Value<'_>,
+    ) -> Result<Revocation, BoxError> {
+        let by_token = Given {
+            tokens: &[token],
+            constants: &self.constants,
+            ..Given::default()
+        };
+        let mut revocation = Revocation::NotFound;
+        let ids: BTreeSet<_> = rows
+            .iter()
+            .filter_map(|row| row.session.as_deref())
+            .collect();
+        for id in ids {
+            let Some(group) = &self.statements.session else {
+                continue;
+            };
+            let given = Given {
+                ids: &[Value::Text(id)],
+                ..by_token
+            };
+            let ended = group.end(transaction, &given, false).await?;
+            let of_session = |row: &&Seen| row.session.as_deref() == Some(id);
+            if ended.any_live(rows.iter().filter(of_session)) {
+                revocation = revocation.and(Revocation::of([SessionId::new(id)]));
+            }
+        }
+        let alone = |row: &&Seen| row.session.is_none() && row.open;
+        if rows.iter().any(|row| alone(&row)) {
+            let ended = self
+                .statements
+                .token
+                .end(transaction, &by_token, false)
+                .await?;
+            if ended.any_live(rows.iter().filter(alone)) {
+                revocation = revocation.and(Revocation::Revoked);
+            }
+        }
+        let look = &self.statements.by_token;
+        let left = transaction
+            .fetch(&look.sql, &look.values(&by_token))
+            .await?;
+        if Seen::all(&left)?.iter().any(|row| row.open) {
+            return Err(
+                "the row of the token is still there: its session is not equal to itself as text"
+                    .into(),
+            );
+        }
+        Ok(revocation)
+    }
+}
+
+#[async_trait]
+impl TokenStore for TableStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        let Some(stored) = self.format.apply(token, self.pool.dialect()) else {
+            return Ok(Revocation::NotFound);
+        };
+        let by_token = Given {
+            tokens: &[stored.value()],
+            constants: &self.constants,
+            ..Given::default()
+        };
+        // Without a lock: a refresh may take the row away, and the session goes on.
+        let look = &self.statements.by_token;
+        let rows = self.pool.fetch(&look.sql, &look.values(&by_token)).await?;
+        let rows = Seen::all(&rows)?;
+        if !rows.iter().any(|row| row.open || row.session.is_some()) {
+            return Ok(Revocation::NotFound);
+        }
+        let mut transaction = self.pool.begin().await?;
+        let ended = self.end(&mut transaction, &rows, stored.value()).await;
+        finish(transaction, ended).await
+    }
+}
+
+/// Commits what was done, or rolls back what failed.
+pub(super) async fn finish<T>(
+    transaction: Transaction,
+    done: Result<T, BoxError>,
+) -> Result<T, BoxError> {
+    if done.is_ok() {
+        transaction.commit().await?;
+    } else {
+        drop(transaction);
+    }
+    done
+}
