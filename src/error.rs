@@ -122,6 +122,11 @@ pub enum ConfigError {
         /// What a row holds, in words.
         seen: String,
     },
+    /// The rows of the table refer to each other in a way that lets none of them be deleted.
+    RowsKeepEachOther {
+        /// The table's name.
+        table: String,
+    },
     /// Row level security stands between the role that connects and the table's rows.
     RowSecurity {
         /// The table's name.
@@ -202,6 +207,45 @@ impl fmt::Display for ConfigError {
                 f,
                 "a key of {bytes} bytes can be guessed: give one of 16 random bytes at least"
             ),
+            Self::MissingTable { .. }
+            | Self::MissingColumn { .. }
+            | Self::ColumnType { .. }
+            | Self::ColumnLength { .. }
+            | Self::UnequalColumn { .. }
+            | Self::OtherFormat { .. }
+            | Self::RowsKeepEachOther { .. }
+            | Self::RowSecurity { .. } => self.fmt_of_table(f),
+            Self::InvalidTokenHeader { name } => write!(
+                f,
+                "no token can be read from a header named {name:?}: give the name of a header that \
+                 holds a token and nothing else, such as \"x-refresh-token\""
+            ),
+            Self::InvalidTokenMetadata { key } => write!(
+                f,
+                "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
+                 that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
+                 \"refresh-token\", or read it with token_fn"
+            ),
+            Self::InvalidRedirect { target } => write!(
+                f,
+                "a browser might read {target:?} as another page: give a path such as \"/login\", or \
+                 an http or https URL without a user name, in ASCII without spaces and '\\\\'"
+            ),
+            Self::InvalidOrigin { origin } => write!(
+                f,
+                "no browser sends {origin:?} as an Origin: give scheme and host in lower case, \
+                 and the port only where it is not the default, such as \
+                 \"https://app.example.com\" or \"capacitor://localhost\"; international names in \
+                 punycode"
+            ),
+        }
+    }
+}
+
+impl ConfigError {
+    /// What is wrong with a table of the application's.
+    fn fmt_of_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::MissingTable { table } => write!(
                 f,
                 "the database has no table {table:?}: check its name, its schema and the rights of \
@@ -255,35 +299,18 @@ impl fmt::Display for ConfigError {
                 "the column {column:?} of the table {table:?} has to hold {wanted}, and holds {seen}: give \
                  the TokenFormat that the application writes"
             ),
+            Self::RowsKeepEachOther { table } => write!(
+                f,
+                "each row of the table {table:?} has to refer to another one, and MySQL deletes none that \
+                 refers to itself: let the column that refers be NULL, or mark the rows with mark_ended"
+            ),
             Self::RowSecurity { table } => write!(
                 f,
                 "row level security hides rows of the table {table:?}, or keeps them from being deleted: \
                  connect as a role that bypasses it, or say policies_allow_all() if its policies let the \
                  role see, change and delete all rows"
             ),
-            Self::InvalidTokenHeader { name } => write!(
-                f,
-                "no token can be read from a header named {name:?}: give the name of a header that \
-                 holds a token and nothing else, such as \"x-refresh-token\""
-            ),
-            Self::InvalidTokenMetadata { key } => write!(
-                f,
-                "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
-                 that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
-                 \"refresh-token\", or read it with token_fn"
-            ),
-            Self::InvalidRedirect { target } => write!(
-                f,
-                "a browser might read {target:?} as another page: give a path such as \"/login\", or \
-                 an http or https URL without a user name, in ASCII without spaces and '\\\\'"
-            ),
-            Self::InvalidOrigin { origin } => write!(
-                f,
-                "no browser sends {origin:?} as an Origin: give scheme and host in lower case, \
-                 and the port only where it is not the default, such as \
-                 \"https://app.example.com\" or \"capacitor://localhost\"; international names in \
-                 punycode"
-            ),
+            _ => Ok(()),
         }
     }
 }

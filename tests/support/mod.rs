@@ -4,6 +4,7 @@ pub mod browser;
 pub mod database;
 pub mod gate;
 pub mod log;
+pub mod own_table;
 pub mod process;
 pub mod proxy;
 pub mod rig;

@@ -102,9 +102,10 @@ impl Kind {
         let name = data_type.to_ascii_lowercase();
         match dialect {
             Dialect::Sqlite => Self::of_sqlite(&name),
-            Dialect::Postgres => match name.rsplit('.').next().unwrap_or_default() {
-                "text" | "varchar" | "bpchar" | "citext" => Self::Text,
-                "bytea" => Self::Bytes,
+            Dialect::Postgres => match &*name.replace('"', "") {
+                "pg_catalog.text" | "pg_catalog.varchar" | "pg_catalog.bpchar" => Self::Text,
+                name if name.ends_with(".citext") => Self::Text,
+                "pg_catalog.bytea" => Self::Bytes,
                 _ => Self::Value,
             },
             Dialect::MySql => Self::of_mysql(&name),
@@ -203,7 +204,7 @@ impl Column {
             }
             (Dialect::Sqlite, _) => {
                 return format!(
-                    "({name} IN ({parameter}, CAST({parameter} AS INTEGER), unhex({parameter})) \
+                    "({name} IN ({parameter}, CAST({parameter} AS NUMERIC), unhex({parameter})) \
                      AND {} = {parameter} COLLATE BINARY)",
                     self.as_text()
                 );

@@ -93,6 +93,15 @@ impl Dialect {
         }
     }
 
+    /// What stands before the number of a parameter. MySQL's have none.
+    pub(super) fn parameter_sign(self) -> Option<char> {
+        match self {
+            Self::Postgres => Some('$'),
+            Self::Sqlite => Some('?'),
+            Self::MySql => None,
+        }
+    }
+
     /// A statement written with `?` for its parameters. One within a quoted name is none.
     pub(super) fn numbered(self, sql: &str) -> String {
         if self != Self::Postgres {

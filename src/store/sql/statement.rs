@@ -49,17 +49,18 @@ impl Statement {
                 let parameter = Parameter::named(name);
                 let known = parameters.iter().position(|known| *known == parameter);
                 let number = match known {
-                    Some(number) if dialect != Dialect::MySql => number,
+                    Some(number) if dialect.parameter_sign().is_some() => number,
                     _ => {
                         parameters.push(parameter);
                         parameters.len() - 1
                     }
                 };
-                sql.push_str(&match dialect {
-                    Dialect::Postgres => format!("${}", number + 1),
-                    Dialect::Sqlite => format!("?{}", number + 1),
-                    Dialect::MySql => "?".to_owned(),
-                });
+                if let Some(sign) = dialect.parameter_sign() {
+                    sql.push(sign);
+                    sql.push_str(&(number + 1).to_string());
+                } else {
+                    sql.push('?');
+                }
                 sql.push_str(rest);
             }
         }

@@ -66,7 +66,7 @@ impl ExistingTable {
             references: references(pool, of, &found, &taken).await?,
         };
         let subject = subject.map(named).transpose()?;
-        self.check_types(&table, subject.as_ref())?;
+        self.check(&table, subject.as_ref())?;
         let probe = Probe {
             pool,
             description: self,
@@ -95,7 +95,7 @@ impl ExistingTable {
         }
     }
 
-    fn check_types(&self, table: &Table, subject: Option<&Column>) -> Result<(), ConfigError> {
+    fn check(&self, table: &Table, subject: Option<&Column>) -> Result<(), ConfigError> {
         let ids = table.session.iter().chain(subject);
         let wanted = std::iter::once((&table.token, self.format.holds()));
         for (column, holds) in wanted.chain(ids.map(|column| (column, Holds::Id))) {
@@ -107,6 +107,14 @@ impl ExistingTable {
                     wanted: holds.name(),
                 });
             }
+        }
+        let keeps_rows = table
+            .references
+            .iter()
+            .any(|to| to.keeps_rows(table.dialect));
+        if table.mark.is_none() && keeps_rows {
+            let table = self.table.clone();
+            return Err(ConfigError::RowsKeepEachOther { table });
         }
         if let Some(written) = self.format.digest_written()
             && !table.token.has_room_for(written.len())

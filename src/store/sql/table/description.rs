@@ -179,6 +179,7 @@ impl ExistingTable {
     /// [`ColumnLength`](crate::ConfigError::ColumnLength),
     /// [`UnequalColumn`](crate::ConfigError::UnequalColumn),
     /// [`OtherFormat`](crate::ConfigError::OtherFormat),
+    /// [`RowsKeepEachOther`](crate::ConfigError::RowsKeepEachOther),
     /// [`RowSecurity`](crate::ConfigError::RowSecurity). Else, if the database cannot be reached.
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let SqlPool(pool) = pool.into();

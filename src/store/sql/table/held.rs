@@ -27,10 +27,9 @@ impl Held {
         if holds != Holds::Bytes {
             return HeldValue::Text(text);
         }
-        let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default();
-        let byte = |pair: &[u8]| {
-            pair.iter()
-                .fold(0, |byte, &low| byte << 4 | digit(low) as u8)
+        let byte = |pair| {
+            let pair = std::str::from_utf8(pair).unwrap_or_default();
+            u8::from_str_radix(pair, 16).unwrap_or_default()
         };
         HeldValue::Bytes(text.as_bytes().chunks(2).map(byte).collect())
     }

@@ -101,7 +101,7 @@ impl Probe<'_> {
                 self.table
             );
             if let Err(error) = self.texts(&distinct, &Given::default()).await {
-                return Err(of_the_value(error).map_or_else(|| self.unequal(column), |error| error));
+                return Err(of_the_value(error).unwrap_or_else(|| self.unequal(column)));
             }
         }
         for value in self.some(column, &text).await? {

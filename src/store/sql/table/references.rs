@@ -28,13 +28,13 @@ const POSTGRES: &str = "SELECT CAST(conname AS TEXT), CAST(child.attname AS TEXT
     (SELECT to_regclass(coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) \
     ORDER BY conname, position";
 
+/// Each of the two is told its table: otherwise MySQL opens all tables of all databases.
 const MYSQL: &str = "SELECT k.constraint_name, k.column_name, k.referenced_column_name, r.delete_rule \
-    FROM information_schema.key_column_usage AS k \
-    JOIN information_schema.referential_constraints AS r \
-    ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name \
-    AND r.table_name = k.table_name \
-    WHERE k.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND k.table_name = ? \
-    AND k.referenced_table_schema = k.table_schema AND k.referenced_table_name = k.table_name \
+    FROM information_schema.referential_constraints AS r \
+    JOIN information_schema.key_column_usage AS k ON k.constraint_name = r.constraint_name \
+    WHERE r.constraint_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND r.table_name = ? \
+    AND r.referenced_table_name = r.table_name AND r.unique_constraint_schema = r.constraint_schema \
+    AND k.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND k.table_name = ? \
     ORDER BY k.constraint_name, k.ordinal_position";
 
 const SQLITE: &str = "SELECT CAST(k.id AS TEXT), k.\"from\", coalesce(k.\"to\", \
@@ -50,11 +50,11 @@ pub(super) async fn references(
 ) -> Result<Vec<Reference>, BoxError> {
     let dialect = pool.dialect();
     let (sql, values) = match dialect {
-        Dialect::Sqlite => (SQLITE, [table, table]),
-        Dialect::Postgres => (POSTGRES, [schema, table]),
-        Dialect::MySql => (MYSQL, [schema, table]),
+        Dialect::Sqlite => (SQLITE, vec![table, table]),
+        Dialect::Postgres => (POSTGRES, vec![schema, table]),
+        Dialect::MySql => (MYSQL, vec![schema, table, schema, table]),
     };
-    let values = values.map(Value::Text);
+    let values: Vec<_> = values.into_iter().map(Value::Text).collect();
     let rows = pool.fetch(&dialect.numbered(sql).into(), &values).await?;
     let mut last = None;
     let mut references: Vec<Reference> = Vec::new();
@@ -121,11 +121,16 @@ impl Reference {
         ))
     }
 
-    /// Whether no other row of those that are about to go refers to a row. Where each has to refer to
-    /// one, they go leaves first.
+    /// Whether a row can never go. MySQL keeps one that refers to itself, and where each has to refer to
+    /// one, there is such a row.
+    pub(super) fn keeps_rows(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::MySql && self.nullable.is_none()
+    }
+
+    /// Whether no other row of those that are about to go refers to a row. In SQLite they go leaves first,
+    /// where each has to refer to one. Postgres looks when all of a statement's rows are gone.
     pub(super) fn is_leaf(&self, dialect: Dialect, table: &str, which: &str) -> Option<String> {
-        // Postgres looks when all of a statement's rows are gone.
-        if self.nullable.is_some() || dialect == Dialect::Postgres {
+        if self.nullable.is_some() || dialect != Dialect::Sqlite {
             return None;
         }
         let list = |pick: fn(&(String, String)) -> &str| {

@@ -218,3 +218,84 @@ impl Table {
         )))
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row, SqlitePool};
+
+    use super::super::super::driver::SqlPool;
+    use crate::{ExistingTable, TokenFormat};
+
+    /// Whether no table is read from its beginning to its end.
+    async fn uses_an_index(pool: &SqlitePool, statement: &str) -> bool {
+        let explain = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        let rows = explain.fetch_all(pool).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        steps.iter().any(|step| step.starts_with("SEARCH "))
+            && !steps.iter().any(|step| step.starts_with("SCAN "))
+    }
+
+    #[tokio::test]
+    async fn each_statement_uses_an_index_whatever_the_types_are() {
+        for (token, id) in [
+            ("TEXT", "TEXT"),
+            ("TEXT COLLATE NOCASE", "TEXT COLLATE NOCASE"),
+            ("BLOB", "BLOB"),
+            ("", ""),
+            ("VARCHAR(64)", "INTEGER"),
+            ("CHAR(64)", "NUMERIC"),
+        ] {
+            let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+            let pool = pool.connect("sqlite::memory:").await.unwrap();
+            let create = format!(
+                "CREATE TABLE tokens (id INTEGER PRIMARY KEY, token {token}, family {id}, \
+                 owner {id}, parent_id INT REFERENCES tokens (id)); \
+                 CREATE INDEX parents ON tokens (parent_id);"
+            );
+            let create = sqlx::raw_sql(AssertSqlSafe(create));
+            create.execute(&pool).await.unwrap();
+            let format = TokenFormat::sha256();
+            let format = if token.contains('T') || token.contains('C') {
+                format.hex()
+            } else {
+                format
+            };
+            let description =
+                ExistingTable::new("tokens", "token", format).session_column("family");
+            let SqlPool(driver) = pool.clone().into();
+            let (table, subject) = description.look(&driver, Some("owner")).await.unwrap();
+            let (own, of_subject) = (table.statements(), table.of_subject(&subject.unwrap()));
+            let single = [
+                &own.by_token,
+                &of_subject.by_token,
+                &of_subject.is_of_subject,
+                &of_subject.rows,
+                of_subject.of_session.as_ref().unwrap(),
+            ];
+            let groups = [
+                &own.token,
+                own.session.as_ref().unwrap(),
+                &of_subject.tokens,
+                of_subject.sessions.as_ref().unwrap(),
+            ];
+            let groups = groups.iter().flat_map(|group| {
+                let always = [&group.look, &group.end].into_iter();
+                always.chain(&group.lock).chain(&group.unlink)
+            });
+            let statements: Vec<_> = single.into_iter().chain(groups).collect();
+            for statement in &statements {
+                // Else nothing would be proven.
+                let sql = &*statement.sql;
+                assert!(!uses_an_index(&pool, sql).await, "{sql}");
+            }
+            let index = "CREATE INDEX tokens_by ON tokens (token); \
+                         CREATE INDEX families ON tokens (family); \
+                         CREATE INDEX owners ON tokens (owner);";
+            sqlx::raw_sql(index).execute(&pool).await.unwrap();
+            for statement in statements {
+                let sql = &*statement.sql;
+                assert!(uses_an_index(&pool, sql).await, "{token} and {id}: {sql}");
+            }
+        }
+    }
+}
