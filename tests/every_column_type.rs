@@ -6,7 +6,6 @@ use tower_logout::{
     ConfigError, ExistingTable, LogoutLayer, Scope, SubjectTableStore, Token, TokenFormat,
 };
 
-use crate::support::database::{Kind, Server};
 use crate::support::own_table::{Database, run};
 use crate::support::*;
 
@@ -281,22 +280,11 @@ async fn of_sessions_and_subjects_in_postgres() {
     each_ends_or_is_refused(&database, &ending, &refused).await;
 }
 
-/// Of their own, since it need not write to the disk what is gone in a minute.
-async fn in_memory() -> Option<(Server, Database)> {
-    let server = Server::start(Kind::MariaDb).await?;
-    let database = Database::of_mariadb(&server.url(&server.new_database().await)).await;
-    let lazy = "SET GLOBAL innodb_flush_log_at_trx_commit = 0";
-    run(&database.pool, lazy).await.unwrap();
-    Some((server, database))
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn in_mariadb() {
-    let Some((_server, database)) = in_memory().await else {
-        return;
-    };
-    each_ends_or_is_refused(&database, ENDING_IN_MARIADB, REFUSED_IN_MARIADB).await;
-    of_tokens_in_mariadb(database).await;
+async fn of_sessions_and_subjects_in_mariadb() {
+    if let Some(database) = Database::mariadb().await {
+        each_ends_or_is_refused(&database, ENDING_IN_MARIADB, REFUSED_IN_MARIADB).await;
+    }
 }
 
 static ENDING_IN_MARIADB: &[Type] = &[
@@ -595,7 +583,11 @@ async fn of_tokens_in_postgres() {
     assert_eq!(of_tokens(database, &ends.map(|(name, _)| name)).await, ends);
 }
 
-async fn of_tokens_in_mariadb(database: Database) {
+#[tokio::test(flavor = "multi_thread")]
+async fn of_tokens_in_mariadb() {
+    let Some(database) = Database::mariadb().await else {
+        return;
+    };
     let ends = [
         ("CHAR(64)", 16),
         ("VARCHAR(64)", 16),

@@ -54,18 +54,16 @@ impl Database {
 
     pub async fn mariadb() -> Option<Self> {
         let (_, url) = shared(Kind::MariaDb).await?;
-        Some(Self::of_mariadb(&url).await)
-    }
-
-    pub async fn of_mariadb(url: &str) -> Self {
-        Self {
-            pool: any_pool(url).await,
-            sql: sqlx::MySqlPool::connect(url).await.unwrap().into(),
+        // Each statement that is forgotten costs a delayed answer, and of many types there are many.
+        let url = format!("{url}?statement-cache-capacity=5000");
+        Some(Self {
+            pool: any_pool(&url).await,
+            sql: sqlx::MySqlPool::connect(&url).await.unwrap().into(),
             quote: '`',
             kind: "mariadb",
             options: None,
             _keep: None,
-        }
+        })
     }
 
     /// Runs a statement that is written with double quotes around its names.
