@@ -50,6 +50,7 @@ impl TableStore {
             .iter()
             .filter_map(|row| row.session.as_deref())
             .collect();
+        let has_sessions = !ids.is_empty();
         for id in ids {
             let Some(group) = &self.statements.session else {
                 continue;
@@ -75,6 +76,10 @@ impl TableStore {
                 revocation = revocation.and(Revocation::Revoked);
             }
         }
+        if !has_sessions {
+            return Ok(revocation);
+        }
+        // Its row may have been told by its session alone.
         let look = &self.statements.by_token;
         let left = transaction
             .fetch(&look.sql, &look.values(&by_token))
