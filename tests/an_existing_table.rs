@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sqlx::AssertSqlSafe;
 use tower_logout::testing::{Application, Conformance};
 use tower_logout::{
-    BoxError, ConfigError, ExistingTable, LogoutLayer, RetryStore, Revocation, Scope, SessionId,
-    SubjectStore, Token, TokenFormat, TokenStore, async_trait,
+    BoxError, ConfigError, ExistingTable, Live, LogoutLayer, RetryStore, Revocation, Scope,
+    SessionId, SubjectStore, Token, TokenFormat, TokenStore, async_trait,
 };
 
 use crate::support::own_table::{Database, on_each_database, run};
@@ -112,6 +112,7 @@ async fn a_table_of_families_keeps_the_promises(database: Database) {
     let database = Arc::new(database);
     let store = ExistingTable::new("tokens", "token", TokenFormat::clear())
         .session_column("family")
+        .live_while("live", Live::Text("1".into()))
         .connect_with_subject(database.sql.clone(), "owner")
         .await
         .unwrap();
@@ -210,8 +211,12 @@ async fn the_sessions_of_a_subject_with_a_number_end(database: Database) {
     };
     through(&layer, all("one")).await.assert_is_logged_out();
     assert_eq!(count(&database, "tokens").await, 1);
-    // A session of nobody is the only one of its kind.
-    through(&layer, all("three")).await.assert_is_logged_out();
+    // A session of nobody names no subject whose sessions could end, and ends alone.
+    assert_eq!(through(&layer, all("three")).await.status, 401);
+    assert_eq!(count(&database, "tokens").await, 1);
+    through(&layer, logout_with(&Token::new("three")))
+        .await
+        .assert_is_logged_out();
     assert_eq!(count(&database, "tokens").await, 0);
 }
 

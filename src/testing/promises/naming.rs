@@ -42,6 +42,7 @@ impl Suite {
             }
         }
         if let Some(store) = store {
+            self.none_is_named_again(&*store).await?;
             let all = || Logout::All(Arc::clone(&store), subject.clone());
             logouts.extend(std::iter::repeat_with(all).take(LOGOUTS_OF_ALL));
         }
@@ -74,6 +75,24 @@ impl Suite {
                 times.len()
             )
         })
+    }
+
+    /// One logout after the other, which no race hides.
+    async fn none_is_named_again(&self, store: &dyn SubjectStore) -> Check {
+        let subject = format!("subject {}", Token::generate()?.expose());
+        let mut tokens = Vec::new();
+        for _ in 0..SESSIONS {
+            tokens.push(self.log_in(&subject).await?);
+        }
+        store.revoke_subject(&subject, &[]).await?;
+        let mut again = vec![store.revoke_subject(&subject, &[]).await?];
+        for token in &tokens {
+            again.push(self.tokens.revoke(token).await?);
+        }
+        expect(
+            again.iter().all(|again| *again == Revocation::NotFound),
+            || "a session was named again, after the logout that ended it".into(),
+        )
     }
 }
 
