@@ -99,8 +99,10 @@
 //!
 //! With the feature `tokio`, and on a tokio runtime, a revocation that has begun ends whatever the
 //! client does: when the response future is dropped, or the
-//! [deadline](LogoutLayerBuilder::deadline) passes, it is handed to the runtime. Without that feature,
-//! or on another executor, the crate works minus these two. A panic of the store is a `500` either way.
+//! [deadline](LogoutLayerBuilder::deadline) passes, it is handed to the runtime, for 30 seconds at most
+//! ([`detached_timeout`](LogoutLayerBuilder::detached_timeout)). At most 1,024 are under way at once
+//! ([`max_in_flight`](LogoutLayerBuilder::max_in_flight)). Without that feature, or on another executor,
+//! the crate works minus these. A panic of the store is a `500` either way.
 //!
 //! # Features
 //!
@@ -114,8 +116,8 @@
 //! | `postgres` | no | `SqlStore` and `ExistingTable` on Postgres |
 //! | `mysql` | no | `SqlStore` and `ExistingTable` on MySQL and MariaDB |
 //! | `redis` | no | `RedisStore`, on Redis and Valkey, alone or as a cluster; and `tokio` |
-//! | `sqlx-tls` | no | TLS to Postgres, MySQL and MariaDB |
-//! | `redis-tls` | no | TLS to Redis and Valkey; and `redis` |
+//! | `sqlx-tls` | no | TLS to Postgres, MySQL and MariaDB, by rustls |
+//! | `redis-tls` | no | TLS to Redis and Valkey, by rustls; and `redis` |
 //! | `retry` | no | `RetryStore`; and `tokio` |
 //! | `testing` | no | `testing::Conformance`, the suite that proves a store; and `tokio` |
 //! | `signed` | no | `CookieFormat::signed` |

@@ -47,8 +47,8 @@ mod with_tokio {
 
         /// `None` if as many revocations are under way as are allowed.
         pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
-            let permit = Permit(Arc::clone(self));
             let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+            let permit = Permit(Arc::clone(self));
             (before < self.max_in_flight).then_some(permit)
         }
     }

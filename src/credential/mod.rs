@@ -99,6 +99,7 @@ impl Credentials {
         self.push_all(texts.iter().map(|text| text.as_str()), bounds);
     }
 
+    #[inline]
     fn is_readable(&mut self, kind: CredentialKind, value: &[u8], max_len: usize) -> bool {
         if value.is_empty() {
             return false;

@@ -169,6 +169,18 @@ impl Json {
         }
     }
 
+    #[cold]
+    fn error_of(&self, outcome: &Outcome) -> &Message {
+        match outcome {
+            Outcome::Refused { reason, .. } => match reason {
+                Refusal::NotJson => &self.wrong_type,
+                Refusal::CrossOrigin => &self.cross_origin,
+                Refusal::NoSubject => &self.no_subject,
+            },
+            _ => &self.failure,
+        }
+    }
+
     /// `headers` is an empty map that has room for the answer's.
     #[expect(
         clippy::inline_always,
@@ -176,22 +188,16 @@ impl Json {
     )]
     #[inline(always)]
     pub(super) fn answer(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<ReplyBody> {
-        let message = match outcome {
-            Outcome::Refused { reason, .. } => match reason {
-                Refusal::NotJson => &self.wrong_type,
-                Refusal::CrossOrigin => &self.cross_origin,
-                Refusal::NoSubject => &self.no_subject,
-            },
-            Outcome::Failed(_) => &self.failure,
-            Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-                &self.success
-            }
-        };
         let is_error = !outcome.is_logged_out();
-        let content_type = if is_error && self.problem_details {
-            const { HeaderValue::from_static("application/problem+json") }
+        let message = if is_error {
+            self.error_of(outcome)
         } else {
-            const { HeaderValue::from_static("application/json") }
+            &self.success
+        };
+        let content_type = if is_error && self.problem_details {
+            HeaderValue::from_static("application/problem+json")
+        } else {
+            HeaderValue::from_static("application/json")
         };
         headers.insert(CONTENT_TYPE, content_type);
         let mut response = Response::new(ReplyBody::from(message.bytes.clone()));

@@ -131,10 +131,7 @@ impl Answer {
             }
         };
         let headers = response.headers_mut();
-        headers.insert(
-            CACHE_CONTROL,
-            const { HeaderValue::from_static("no-store") },
-        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let clears = outcome.scope() != Scope::Others
             && match &outcome {
                 Outcome::Failed(_) => self.clear_on_failure,
@@ -147,8 +144,7 @@ impl Answer {
             if let Some(value) = &self.clear_site_data {
                 headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
             }
-        }
-        if response.status() == StatusCode::UNAUTHORIZED {
+        } else if response.status() == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1. Browsers ask nobody for a password for this scheme.
             let challenge = response.headers_mut().entry(WWW_AUTHENTICATE);
             challenge.or_insert(HeaderValue::from_static("Bearer"));

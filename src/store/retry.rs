@@ -17,8 +17,9 @@ use crate::Token;
 ///
 /// The attempts are within the layer's [deadline](crate::LogoutLayerBuilder::deadline), and go on in
 /// the background when it has passed. [`open`](SessionStore::open) and
-/// [`rotate`](SessionStore::rotate) are not tried again: of a rotation whose answer was lost, a second
-/// one would be the re-use that ends the session.
+/// [`rotate`](SessionStore::rotate) are not tried again: after a rotation whose answer was lost, a second
+/// one is reuse, which ends the session unless it is within the
+/// [leeway](SessionStore::reuse_leeway).
 ///
 /// Of a revocation whose answer was lost, the second attempt finds nothing: that logout is
 /// [`AlreadyEnded`](crate::Outcome::AlreadyEnded), and its session is named to nobody.

@@ -29,6 +29,11 @@ impl Key {
         self.0.token.expose()
     }
 
+    /// Whether both are the same, of which a store has one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn expires_at(&self) -> SystemTime {
         self.0.expires_at
     }
@@ -129,7 +134,7 @@ impl Family {
     }
 
     fn live(&self) -> impl Iterator<Item = &Key> {
-        self.sibling.iter().chain([&self.newest])
+        self.sibling.iter().chain(std::iter::once(&self.newest))
     }
 
     pub(super) fn is_live(&self, token: &str) -> bool {

@@ -95,8 +95,8 @@ impl State {
             return None;
         }
         let family = self.sessions.remove(&id)?;
-        for key in family.keys().filter(|key| key.token() != token) {
-            self.tokens.remove(key);
+        for other in family.keys().filter(|other| !other.is(&key)) {
+            self.tokens.remove(other);
         }
         Some(family)
     }
