@@ -7,7 +7,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use redis::aio::ConnectionManager;
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tower_logout::{RedisStore, RetryStore, SessionStore, SqlStore, Token, TokenStore, Transient};
+use tower_logout::{
+    ExistingTable, RedisStore, RetryStore, Revocation, SessionStore, SqlStore, Token, TokenFormat,
+    TokenStore, Transient,
+};
 
 use crate::support::database::{Kind, Server, free_port, redis_cluster, replica_in_cluster};
 use crate::support::proxy::Proxy;
@@ -275,6 +278,61 @@ async fn postgres_with_another_attempt() {
     let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
     tries_again(&pair, store, &tokens, async || pair.promote_standby().await).await;
+}
+
+/// Its connections lead to the standby, which has not heard of the last logins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
+    let Some((pair, _)) = Pair::postgres().await else {
+        return;
+    };
+    let mut primary = sqlx::PgConnection::connect(&pair.primary.url(&pair.database))
+        .await
+        .unwrap();
+    primary
+        .execute("CREATE TABLE logins (token text PRIMARY KEY, family text NOT NULL)")
+        .await
+        .unwrap();
+    let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
+    let store = ExistingTable::new("logins", "token", TokenFormat::clear())
+        .session_column("family")
+        .connect(pool.clone())
+        .await
+        .unwrap();
+    let token = Token::new("of-the-last-login");
+    assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
+
+    let mut standby = sqlx::PgConnection::connect(&pair.other.url("postgres"))
+        .await
+        .unwrap();
+    standby
+        .execute("SELECT pg_wal_replay_pause()")
+        .await
+        .unwrap();
+    primary
+        .execute("INSERT INTO logins VALUES ('of-the-last-login', 'a')")
+        .await
+        .unwrap();
+    pair.address.lead_to(pair.other.port);
+    // Those to the primary are given up by whoever moved the address.
+    primary
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await
+        .unwrap();
+    for _ in 0..5 {
+        let revoked = store.revoke(&token).await;
+        assert!(revoked.is_err(), "{revoked:?}");
+    }
+    pair.address.lead_to(pair.primary.port);
+    acknowledged(&patient_layer(store, Duration::from_secs(5)), &token).await;
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM logins")
+        .fetch_one(&mut primary)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
