@@ -14,6 +14,7 @@ on_each_database! {
     rows_that_each_have_to_refer_to_one_end_together,
     a_refresh_in_flight_of_rows_that_refer_to_each_other_is_waited_for,
     a_digest_in_another_format_is_refused_and_not_shown,
+    a_digest_in_another_format_is_no_unknown_token,
     the_sessions_of_several_live_tokens_are_kept,
     tokens_without_a_session_are_kept_one_by_one,
     tokens_beyond_ascii_end,
@@ -187,6 +188,31 @@ async fn a_digest_in_another_format_is_refused_and_not_shown(database: Database)
     let refused = with(TokenFormat::sha256().hex()).await.unwrap_err();
     assert!(refused.to_string().contains("8 characters"), "{refused}");
     assert!(!format!("{refused} {refused:?}").contains("secret"));
+}
+
+/// A digest in lower case among others, or none at all yet.
+async fn a_digest_in_another_format_is_no_unknown_token(database: Database) {
+    database
+        .run("CREATE TABLE tokens (token VARCHAR(80))")
+        .await;
+    let table = ExistingTable::new("tokens", "token", TokenFormat::sha256().hex());
+    let store = table.clone().connect(database.sql.clone()).await.unwrap();
+    let abc = Token::new("abc");
+    assert_eq!(store.revoke(&abc).await.unwrap(), Revocation::NotFound);
+    let digest = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+    database
+        .run(&format!("INSERT INTO tokens VALUES ('{digest}')"))
+        .await;
+    let revoked = store.revoke(&abc).await;
+    assert!(matches!(
+        revoked.unwrap_err().downcast_ref(),
+        Some(ConfigError::OtherFormat { .. })
+    ));
+    let other = "a".repeat(64);
+    database
+        .run(&format!("INSERT INTO tokens VALUES ('{other}')"))
+        .await;
+    assert!(table.connect(database.sql.clone()).await.is_err());
 }
 
 async fn the_sessions_of_several_live_tokens_are_kept(database: Database) {

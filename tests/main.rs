@@ -40,6 +40,7 @@ mod redirect_targets;
 mod replies;
 mod request_forgery;
 mod revocations_use_an_index;
+mod rows_that_are_kept;
 mod sealed_cookies;
 mod session_stores;
 mod sessions_in_redis;

@@ -29,6 +29,7 @@ use crate::BoxError;
 #[must_use]
 pub struct SqlStoreBuilder {
     names: Names,
+    policies_allow_all: bool,
     statement_timeout: Option<Duration>,
 }
 
@@ -54,6 +55,18 @@ impl SqlStoreBuilder {
     /// ```
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.names.schema = Some(schema.into());
+        self
+    }
+
+    /// Says that the policies of row level security in Postgres let the role see, change and delete all
+    /// rows of the tables. Not said by default: tables under policies are refused.
+    ///
+    /// ```
+    /// # use tower_logout::SqlStore;
+    /// let builder = SqlStore::builder().policies_allow_all();
+    /// ```
+    pub fn policies_allow_all(mut self) -> Self {
+        self.policies_allow_all = true;
         self
     }
 
@@ -101,7 +114,8 @@ impl SqlStoreBuilder {
     /// # Errors
     ///
     /// If the prefix is no name, the database cannot be reached, the tables are not up to date and
-    /// cannot be made so, or the connections of a SQLite pool have `foreign_keys` switched off (sqlx
+    /// cannot be made so, they are under row level security
+    /// ([`ConfigError::RowSecurity`](crate::ConfigError::RowSecurity)), or the connections of a SQLite pool have `foreign_keys` switched off (sqlx
     /// switches them on by default).
     pub async fn build(self, pool: impl Into<SqlPool>) -> Result<SqlStore, BoxError> {
         let mut pool = pool.into();
@@ -112,6 +126,13 @@ impl SqlStoreBuilder {
         self.names.check(pool.dialect())?;
         schema::check(&pool).await?;
         migrations::migrate(&pool, &self.names).await?;
+        if !self.policies_allow_all {
+            let schema = self.names.schema.as_deref().unwrap_or_default();
+            for table in ["sessions", "tokens"] {
+                let table = format!("{}{table}", self.names.prefix);
+                schema::check_row_security(&pool, schema, &table).await?;
+            }
+        }
         Ok(SqlStore::over(pool, &self.names))
     }
 

@@ -215,6 +215,10 @@ impl SqlStore {
     }
 }
 
+/// Of what was to end, a row is there still.
+const KEPT: &str = "the database keeps rows that were ended, without an error: a trigger or a policy does \
+                    not let them be deleted or marked";
+
 /// A session that was read to be ended: its id, and whether it was alive.
 fn ended(row: &Row, now: i64) -> Result<(String, bool), BoxError> {
     Ok((row.text(0)?, row.int(1)? > now))
@@ -241,6 +245,12 @@ impl TokenStore for SqlStore {
         let values = [Value::Bytes(&digest), Value::Int(now)];
         if let Some(end_by_token) = &self.statements.end_by_token {
             let rows = self.pool.fetch(end_by_token, &values).await?;
+            if rows.is_empty() {
+                let member = &self.statements.member;
+                if !self.pool.fetch(member, &values).await?.is_empty() {
+                    return Err(KEPT.into());
+                }
+            }
             let rows = rows.iter().map(|row| ended(row, now));
             return Ok(named(rows.collect::<Result<_, _>>()?));
         }
@@ -314,8 +324,10 @@ impl SessionStore for SqlStore {
 impl SqlStore {
     async fn end(&self, transaction: &mut Transaction, id: &str) -> Result<(), BoxError> {
         let end = &self.statements.end;
-        transaction.execute(end, &[Value::Text(id)]).await?;
-        Ok(())
+        match transaction.execute(end, &[Value::Text(id)]).await? {
+            0 => Err(KEPT.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Where a `DELETE` does not say what it deleted.
@@ -360,9 +372,10 @@ impl SqlStore {
         for batch in sessions.chunks(BATCH) {
             let mut ids: Vec<_> = batch.iter().map(|(id, _)| Value::Text(id)).collect();
             ids.resize(BATCH, ids[0]);
-            transaction
-                .execute(&self.statements.end_batch, &ids)
-                .await?;
+            let end = &self.statements.end_batch;
+            if transaction.execute(end, &ids).await? < batch.len() as u64 {
+                return Err(KEPT.into());
+            }
         }
         Ok(named(sessions))
     }

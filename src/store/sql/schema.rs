@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::dialect::Dialect;
-use super::driver::{Pool, SqlPool};
+use super::driver::{Pool, SqlPool, Value};
 use super::failure::failed;
-use crate::BoxError;
+use crate::{BoxError, ConfigError};
 
 const DATABASES: &str = "sqlite:, postgres: or mysql:";
 
@@ -95,6 +95,29 @@ async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
             Err(error) => return Err(failed(error)),
         }
     }
+}
+
+/// Whether policies stand between the role and the rows of a table.
+pub(super) async fn check_row_security(
+    pool: &Pool,
+    schema: &str,
+    table: &str,
+) -> Result<(), BoxError> {
+    const IS_ACTIVE: &str = "SELECT CASE WHEN row_security_active(to_regclass( \
+        coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) THEN '1' ELSE '0' END";
+    let dialect = pool.dialect();
+    if dialect != Dialect::Postgres {
+        return Ok(());
+    }
+    let values = [schema, table].map(Value::Text);
+    let rows = pool
+        .fetch(&dialect.numbered(IS_ACTIVE).into(), &values)
+        .await?;
+    if rows.first().map(|row| row.text(0)).transpose()?.as_deref() == Some("1") {
+        let table = table.to_owned();
+        return Err(ConfigError::RowSecurity { table }.into());
+    }
+    Ok(())
 }
 
 /// Whether the connections are such that the store keeps its promises.

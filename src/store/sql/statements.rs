@@ -36,6 +36,8 @@ pub(super) struct Statements {
     pub(super) find_session: Arc<str>,
     /// Token, time → id of the session of which it is a live one.
     pub(super) live: Arc<str>,
+    /// Token, time → id of the session of which it is a member.
+    pub(super) member: Arc<str>,
     /// Token, time, time → subject.
     pub(super) subject: Arc<str>,
     /// Subject → id, expiry, and the sessions are locked.
@@ -109,6 +111,11 @@ impl Statements {
                 "SELECT s.id FROM tower_logout_tokens AS t \
                  JOIN tower_logout_sessions AS s ON s.id = t.session_id \
                  WHERE t.digest = ? AND t.generation = s.generation AND t.expires_at > ?",
+            ),
+            member: statement(
+                "SELECT s.id FROM tower_logout_tokens AS t \
+                 JOIN tower_logout_sessions AS s ON s.id = t.session_id \
+                 WHERE t.digest = ? AND t.expires_at > ?",
             ),
             subject: statement(
                 "SELECT s.subject FROM tower_logout_tokens AS t \

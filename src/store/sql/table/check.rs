@@ -2,7 +2,8 @@
 
 use super::super::columns::{Column, column, columns};
 use super::super::dialect::{Dialect, Holds};
-use super::super::driver::{Pool, Value};
+use super::super::driver::Pool;
+use super::super::schema::check_row_security;
 use super::super::statement::Given;
 use super::description::ExistingTable;
 use super::probe::Probe;
@@ -10,10 +11,6 @@ use super::references::references;
 use super::statements::Table;
 use crate::ConfigError;
 use crate::store::BoxError;
-
-/// Schema and table → whether policies stand between the role and the rows.
-const ROW_SECURITY: &str = "SELECT CASE WHEN row_security_active(to_regclass( \
-    coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) THEN '1' ELSE '0' END";
 
 impl ExistingTable {
     /// The table and the column of its subjects.
@@ -28,15 +25,8 @@ impl ExistingTable {
             let table = self.table.clone();
             return Err(ConfigError::MissingTable { table }.into());
         }
-        if dialect == Dialect::Postgres && !self.policies_allow_all {
-            let values = [&*self.schema, &*self.table].map(Value::Text);
-            let rows = pool
-                .fetch(&dialect.numbered(ROW_SECURITY).into(), &values)
-                .await?;
-            if rows.first().map(|row| row.text(0)).transpose()?.as_deref() == Some("1") {
-                let table = self.table.clone();
-                return Err(ConfigError::RowSecurity { table }.into());
-            }
+        if !self.policies_allow_all {
+            check_row_security(pool, &self.schema, &self.table).await?;
         }
         let named = |name: &str| match column(&found, name) {
             Some(column) => Ok(column.clone()),

@@ -1,8 +1,10 @@
 //! What an application says of its table.
 
-use super::super::driver::SqlPool;
+use super::super::driver::{Pool, SqlPool};
 use super::super::token_format::TokenFormat;
 use super::mark::{Expiry, Live, Mark};
+use super::sample::Sample;
+use super::statements::Table;
 use super::store::TableStore;
 use super::subject::SubjectTableStore;
 use crate::store::BoxError;
@@ -184,7 +186,7 @@ impl ExistingTable {
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let SqlPool(pool) = pool.into();
         let (table, _) = self.look(&pool, None).await?;
-        Ok(TableStore::new(pool, self.format, &table))
+        self.over(pool, &table).await
     }
 
     /// [`connect`](Self::connect) with a column that tells whose session it is, of any type, which
@@ -215,7 +217,15 @@ impl ExistingTable {
         let Some(subject) = subject else {
             return Err(self.missing(subject_column, &[]).into());
         };
-        let store = TableStore::new(pool, self.format, &table);
+        let store = self.over(pool, &table).await?;
         Ok(SubjectTableStore::new(store, &table, &subject))
+    }
+
+    async fn over(self, pool: Pool, table: &Table) -> Result<TableStore, BoxError> {
+        let sample = Sample::of(&self, table);
+        if let Some(sample) = &sample {
+            sample.check(&pool).await?;
+        }
+        Ok(TableStore::new(pool, self.format, table, sample))
     }
 }

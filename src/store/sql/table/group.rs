@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::super::KEPT;
 use super::super::driver::{Row, Transaction};
 use super::super::statement::{Given, Statement};
 use super::held::Held;
@@ -40,9 +41,6 @@ pub(super) struct Ended {
     /// How many rows the database says it were.
     pub(super) count: u64,
 }
-
-const KEPT: &str = "the database keeps rows that were ended, without an error: a trigger or a policy does \
-                    not let them be deleted or marked";
 
 /// How often rows may come that nobody has seen before.
 const MAX_PASSES: usize = 32;
@@ -147,7 +145,7 @@ impl Group {
             if stuck == 2 {
                 return Err(KEPT.into());
             }
-            remaining = left.len();
+            remaining = remaining.min(left.len());
             seen.extend(left.into_iter().map(|row| row.token));
         }
         Err(busy())

@@ -7,6 +7,7 @@ mod held;
 mod mark;
 mod probe;
 mod references;
+mod sample;
 mod statements;
 mod store;
 mod subject;

@@ -8,7 +8,6 @@ use super::super::columns::Column;
 use super::super::dialect::{Dialect, Holds};
 use super::super::driver::{Pool, Value};
 use super::super::statement::{Given, Statement};
-use super::super::written::Written;
 use super::description::ExistingTable;
 use crate::ConfigError;
 use crate::store::BoxError;
@@ -152,9 +151,6 @@ impl Probe<'_> {
         let text = column.token_as_text(holds);
         let some = self.some(column, &text).await?;
         let some: Vec<_> = some.into_iter().map(Zeroizing::new).collect();
-        if let Some(written) = format.digest_written() {
-            self.looks_like(written, column, &some)?;
-        }
         if holds == Holds::Bytes {
             return Ok(());
         }
@@ -171,34 +167,6 @@ impl Probe<'_> {
                 .await?;
         }
         Ok(())
-    }
-
-    fn looks_like(
-        &self,
-        written: Written,
-        column: &Column,
-        some: &[Zeroizing<String>],
-    ) -> Result<(), ConfigError> {
-        let fits = |text: &Zeroizing<String>| match written {
-            // Their hexadecimal digits are two each.
-            Written::Bytes => text.len() == written.len() * 2,
-            _ => written.fits(text),
-        };
-        let Some(seen) = some.first() else {
-            return Ok(());
-        };
-        if some.iter().any(fits) {
-            return Ok(());
-        }
-        Err(ConfigError::OtherFormat {
-            table: self.description.table.clone(),
-            column: column.name.clone(),
-            wanted: written.name(),
-            seen: match written {
-                Written::Bytes => format!("{} bytes", seen.len() / 2),
-                _ => Written::describe(seen),
-            },
-        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::driver::{Pool, Transaction, Value};
 use super::super::statement::Given;
 use super::super::token_format::TokenFormat;
 use super::group::Seen;
+use super::sample::Sample;
 use super::statements::{Statements, Table};
 use crate::Token;
 use crate::store::{BoxError, Revocation, SessionId, TokenStore};
@@ -21,15 +22,22 @@ pub struct TableStore {
     pub(super) format: TokenFormat,
     statements: Arc<Statements>,
     pub(super) constants: Arc<[String]>,
+    sample: Option<Arc<Sample>>,
 }
 
 impl TableStore {
-    pub(super) fn new(pool: Pool, format: TokenFormat, table: &Table) -> Self {
+    pub(super) fn new(
+        pool: Pool,
+        format: TokenFormat,
+        table: &Table,
+        sample: Option<Sample>,
+    ) -> Self {
         Self {
             pool,
             format,
             statements: Arc::new(table.statements()),
             constants: table.constants().into(),
+            sample: sample.map(Arc::new),
         }
     }
 
@@ -120,7 +128,11 @@ impl TokenStore for TableStore {
         } else {
             self.end(&mut transaction, &rows, stored.value()).await
         };
-        finish(transaction, ended).await
+        let revoked = finish(transaction, ended).await?;
+        if let (Revocation::NotFound, Some(sample)) = (&revoked, &self.sample) {
+            sample.check(&self.pool).await?;
+        }
+        Ok(revoked)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::super::KEPT;
 use super::super::columns::Column;
 use super::super::dialect::Dialect;
 use super::super::driver::{Transaction, Value};
@@ -117,16 +118,22 @@ impl SubjectTableStore {
     ) -> Result<Revocation, BoxError> {
         let kept = self.kept(transaction, subject, keep).await?;
         let mut revocation = Revocation::NotFound;
-        for _ in 0..ROUNDS {
+        let mut before = HashSet::new();
+        for round in 0..=ROUNDS {
             let look = &self.statements.rows;
             let values = look.values(&self.given(subject));
             let mut rows = Seen::all(&transaction.fetch(&look.sql, &values).await?)?;
             rows.retain(|row| !kept.holds(row));
-            if rows.is_empty() {
+            if rows.iter().any(|row| before.contains(&row.token)) {
+                return Err(KEPT.into());
+            }
+            // What came after the last round is a login that was made meanwhile.
+            if rows.is_empty() || round == ROUNDS {
                 break;
             }
             let ended = self.end_rows(transaction, subject, &rows).await?;
             revocation = revocation.and(ended);
+            before.extend(rows.into_iter().map(|row| row.token));
         }
         Ok(revocation)
     }
