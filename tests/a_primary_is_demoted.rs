@@ -8,8 +8,8 @@ use futures::future::join_all;
 use redis::aio::ConnectionManager;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_logout::{
-    ExistingTable, RedisStore, RetryStore, Revocation, SessionStore, SqlStore, Token, TokenFormat,
-    TokenStore, Transient,
+    ExistingTable, RedisStore, RetryStore, Revocation, SessionStore, SqlStore, SubjectStore, Token,
+    TokenFormat, TokenStore, Transient,
 };
 
 use crate::support::database::{Kind, Server, free_port, redis_cluster, replica_in_cluster};
@@ -352,6 +352,25 @@ async fn mariadb_with_another_attempt() {
     let pool = sqlx::MySqlPool::connect(&pair.url_of_app()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
     tries_again(&pair, store, &tokens, async || pair.is_read_only().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_of_redis_does_not_say_whose_sessions_there_are() {
+    let Some((pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let store = RedisStore::connect(&pair.other.url("")).await.unwrap();
+    for subject in ["alice", "of-the-last-login"] {
+        let revoked = store.revoke_subject(subject, &[]).await;
+        assert!(revoked.is_err(), "{revoked:?}");
+    }
+    assert!(store.revoke(&tokens[0]).await.is_err());
+    assert!(
+        store
+            .revoke(&Token::new("of-the-last-login"))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

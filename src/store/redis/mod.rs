@@ -477,10 +477,14 @@ impl SubjectStore for RedisStore {
             }
         }
         let has = |ids: &[SessionId], id: &str| ids.iter().any(|other| other.as_str() == id);
-        let mut ids: Vec<String> = self
-            .connection
-            .clone()
-            .zrange(self.keys.subject(subject), 0, -1)
+        // The first command writes, though it finds nothing: a replica, which may lag, refuses it, where
+        // the list alone would be read without the last logins.
+        let of_subject = self.keys.subject(subject);
+        let (mut ids,): (Vec<String>,) = redis::pipe()
+            .zrembyscore(&of_subject, "-inf", 0)
+            .ignore()
+            .zrange(&of_subject, 0, -1)
+            .query_async(&mut self.connection.clone())
             .await
             .map_err(failed)?;
         ids.retain(|id| !has(&kept, id));
