@@ -222,7 +222,8 @@ impl AuthCookiesBuilder {
     /// older `Domain` or `Path`. At logout its token is revoked and the cookie is removed. None by
     /// default.
     ///
-    /// Its `Path` has to cover the logout path, like that of the refresh cookie.
+    /// Its `Path` has to cover the logout path, like that of the refresh cookie. Its values may be from
+    /// before they were signed or encrypted: they are read in clear as well.
     ///
     /// ```
     /// use cookie::Cookie;

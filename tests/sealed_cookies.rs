@@ -181,6 +181,28 @@ async fn a_signature_for_one_cookie_is_found_beside_a_forged_one() {
 }
 
 #[tokio::test]
+async fn a_cookie_of_an_older_name_is_read_in_clear_as_well() {
+    let key = Key::generate();
+    let (store, token) = store_with_session().await;
+    let cookies = AuthCookies::builder()
+        .also_refresh(cookie::Cookie::build("rt").path("/"))
+        .build()
+        .unwrap();
+    let layer = LogoutLayer::builder(store.clone())
+        .cookies(&cookies)
+        .cookie_format(CookieFormat::signed(key))
+        .build()
+        .unwrap();
+    let cookie = HeaderValue::from_str(&format!("rt={}", token.expose())).unwrap();
+    let answer = through(&layer, logout_by(&cookie)).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.set_cookies().len()),
+        (200, 3)
+    );
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
 async fn a_flood_of_seals_is_bounded_and_is_no_success() {
     let key = Key::generate();
     let calls = Arc::new(AtomicUsize::new(0));

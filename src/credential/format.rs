@@ -80,7 +80,7 @@ impl CookieFormat {
         Self(Format::Private(key))
     }
 
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         matches!(self.0, Format::Plain)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use smallvec::SmallVec;
 
 use super::LogoutLayer;
 use crate::credential::{Bounds, CookieReader, Source, Sources};
@@ -146,11 +147,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 csrf: self.csrf,
                 sources: Sources {
                     headers: self.headers,
-                    cookies: self
-                        .cookies
-                        .refresh_names()
-                        .map(|name| CookieReader::new(name, self.cookie_format.clone()))
-                        .collect(),
+                    cookies: readers(&self.cookies, &self.cookie_format),
                     bounds: self.bounds,
                 },
                 store: self.store,
@@ -178,4 +175,16 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     fn refuse(&mut self, error: ConfigError) {
         self.refused.get_or_insert(error);
     }
+}
+
+/// A cookie of an older name may be from before its values were sealed: it is read in clear as well.
+fn readers(cookies: &AuthCookies, format: &CookieFormat) -> SmallVec<[CookieReader; 1]> {
+    let mut readers = SmallVec::new();
+    for (index, name) in cookies.refresh_names().enumerate() {
+        readers.push(CookieReader::new(name, format.clone()));
+        if index > 0 && !format.is_plain() {
+            readers.push(CookieReader::new(name, CookieFormat::plain()));
+        }
+    }
+    readers
 }
