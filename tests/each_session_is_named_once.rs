@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tower_logout::{
     BoxError, Incomplete, LogoutLayer, MemoryStore, MigrationStore, RetryStore, Revocation, Scope,
-    SessionId, SessionStore, SubjectStore, Token, TokenStore, Transient, async_trait,
+    SessionId, SessionStore, SubjectStore, Token, TokenStore, Transient, async_trait, store_fn,
 };
 
 use crate::support::*;
@@ -31,8 +31,13 @@ impl Late {
 
     fn answer(&self, ended: Revocation) -> Result<Revocation, BoxError> {
         if self.lags.fetch_and(self.for_ever, Ordering::Relaxed) {
-            let late = Transient::new("0 of 1 replicas have it");
-            return Err(Incomplete::new(ended, late).into());
+            let late = "0 of 1 replicas have it";
+            // Either may be around the other.
+            return Err(if self.for_ever {
+                Transient::new(Incomplete::new(ended, late)).into()
+            } else {
+                Incomplete::new(ended, Transient::new(late)).into()
+            });
         }
         Ok(ended)
     }
@@ -184,6 +189,22 @@ async fn by_a_logout_during_a_migration_with_one_store_down() {
         let seen = log_out(migration, &tokens, &["/auth/logout"]).await;
         assert_eq!((seen.statuses, seen.named), (vec![500], ids));
     }
+}
+
+#[tokio::test]
+async fn by_a_logout_during_a_migration_whose_old_store_panics() {
+    let store = MemoryStore::new();
+    let (tokens, ids) = sessions(&store, 1).await;
+    let panics = store_fn(|_| async { panic!("the store panics") });
+    let named = Shared::default();
+    let record = Arc::clone(&named);
+    let layer = LogoutLayer::builder(MigrationStore::new(panics, store.clone()))
+        .hook(move |outcome, _| record.lock().unwrap().extend_from_slice(outcome.sessions()))
+        .build()
+        .unwrap();
+    let answer = through(&layer, logout_with(&tokens[0])).await;
+    answer.assert_is_failed_and_keeps_cookies();
+    assert_eq!(*named.lock().unwrap(), ids);
 }
 
 #[tokio::test]

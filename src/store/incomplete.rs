@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::{BoxError, Revocation};
+use super::{BoxError, Revocation, Transient};
 
 /// An error of a store that ended some sessions before it failed.
 ///
@@ -45,11 +45,19 @@ impl Error for Incomplete {
 
 /// What was ended according to an error, or to one that it was made of.
 pub(crate) fn ended_before(error: &(dyn Error + 'static)) -> Revocation {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| made_of(error))
         .filter_map(|error| error.downcast_ref::<Incomplete>())
         .fold(Revocation::NotFound, |ended, error| {
             ended.and(error.ended.clone())
         })
+}
+
+/// The next error of a chain. One that is marked has the text of the mark, and is passed over by `source`.
+fn made_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<Transient>() {
+        Some(transient) => Some(transient.marked()),
+        None => error.source(),
+    }
 }
 
 /// What two revocations came to together: an error of either is an error.

@@ -1,8 +1,10 @@
 //! Two stores, while sessions move from one to the other.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use futures::future::join;
 
 use super::incomplete::both;
@@ -36,10 +38,20 @@ impl<Old, New> MigrationStore<Old, New> {
     }
 }
 
+/// A panic of one store does not keep the other from ending, and from saying what it has ended.
+async fn unless_panicked(
+    call: impl Future<Output = Result<Revocation, BoxError>>,
+) -> Result<Revocation, BoxError> {
+    let caught = AssertUnwindSafe(call).catch_unwind().await;
+    caught.unwrap_or_else(|_panic| Err("one of the two stores panicked".into()))
+}
+
 #[async_trait]
 impl<Old: TokenStore, New: TokenStore> TokenStore for MigrationStore<Old, New> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        let (old, new) = join(self.old.revoke(token), self.new.revoke(token)).await;
+        let old = unless_panicked(async { self.old.revoke(token).await });
+        let new = unless_panicked(async { self.new.revoke(token).await });
+        let (old, new) = join(old, new).await;
         both(old, new)
     }
 }
@@ -54,8 +66,8 @@ impl<Old: SubjectStore, New: SubjectStore> SubjectStore for MigrationStore<Old, 
     }
 
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
-        let old = self.old.revoke_subject(subject, keep);
-        let new = self.new.revoke_subject(subject, keep);
+        let old = unless_panicked(async { self.old.revoke_subject(subject, keep).await });
+        let new = unless_panicked(async { self.new.revoke_subject(subject, keep).await });
         let (old, new) = join(old, new).await;
         both(old, new)
     }

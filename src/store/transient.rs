@@ -26,6 +26,13 @@ impl Transient {
     }
 }
 
+impl Transient {
+    /// The error that is marked, which `source` passes over since it has the same text.
+    pub(super) fn marked(&self) -> &(dyn Error + 'static) {
+        &*self.0
+    }
+}
+
 impl fmt::Display for Transient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

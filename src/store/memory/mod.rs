@@ -24,7 +24,7 @@ const DEFAULT_CAPACITY: usize = 1_000_000;
 ///
 /// It is bounded: once it holds as many tokens as its capacity allows, opening and rotating fail until
 /// some have ended or expired. A rotated token counts until it would have expired by itself, and takes
-/// about 200 bytes. Clones share their sessions.
+/// about 180 bytes. Clones share their sessions.
 ///
 /// ```
 /// use tower_logout::{MemoryStore, Revocation, SessionStore, Token, TokenStore};
