@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use proptest::prelude::*;
 use tower_logout::{
-    MemoryStore, MigrationStore, RedisStore, RetryStore, Revocation, Rotation, SessionStore,
-    SqlStore, SubjectStore, Token, TokenStore, Transient, store_fn,
+    BoxError, MemoryStore, MigrationStore, RedisStore, RetryStore, Revocation, Rotation, Session,
+    SessionId, SessionStore, SqlStore, SubjectStore, Token, TokenStore, Transient, async_trait,
+    store_fn,
 };
 
 use crate::support::database::{Kind, shared};
@@ -392,4 +393,48 @@ async fn transient_errors_are_tried_again_and_others_are_not() {
     assert_eq!(revoke("flaky").await, (true, 3));
     assert_eq!(revoke("never").await, (false, 4));
     assert_eq!(revoke("broken").await, (false, 1));
+}
+
+/// Drops one more session than it was asked for.
+struct Generous(MemoryStore);
+
+#[async_trait]
+impl TokenStore for Generous {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        self.0.revoke(token).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for Generous {
+    async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
+        self.0.open(subject, token).await
+    }
+
+    async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
+        self.0.rotate(presented, next).await
+    }
+
+    async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
+        self.0.find(token).await
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
+        self.0.find_session(id).await
+    }
+
+    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        self.0.drop_expired(at_most + 1).await
+    }
+}
+
+#[tokio::test]
+async fn a_migration_takes_an_old_store_that_drops_more_than_it_was_asked_for() {
+    let expired = || MemoryStore::new().with_lifetime(Duration::ZERO);
+    let (old, new) = (Generous(expired()), expired());
+    for _ in 0..3 {
+        open(&old, "alice").await;
+    }
+    let both = MigrationStore::new(old, new);
+    assert_eq!(both.drop_expired(2).await.unwrap(), 3);
 }
