@@ -1,7 +1,7 @@
 //! A login that ends: Axum, SQLite, and the logout layer.
 //!
 //! ```sh
-//! cargo run --example axum --features sqlite
+//! cargo run --example axum
 //!
 //! curl -c jar -H 'Content-Type: application/json' \
 //!     -d '{"username":"alice","password":"wonderland"}' http://127.0.0.1:3000/auth/login
@@ -11,8 +11,7 @@
 //! ```
 //!
 //! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address (port 0 takes a free one).
-//! `DATABASE_URL` sets the database: `sqlite:`, and with their features `postgres:`, `mysql:` and
-//! `redis:`.
+//! `DATABASE_URL` sets the database: `sqlite:`, `postgres:`, `mysql:` or `redis:`.
 
 use std::env;
 use std::error::Error;
@@ -33,10 +32,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tower_logout::{
-    AuthCookies, BoxError, LogoutLayer, Rotation, Session, SessionId, SessionStore, SqlStore,
-    Token, drop_expired_every,
-};
+use tower_logout::store::{Rotation, Session, SessionId, SessionStore, delete_expired_every};
+use tower_logout::{AuthCookies, BoxError, LogoutLayer, Token};
+use tower_logout_sqlx::SqlStore;
 
 const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,17 +45,17 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
     let store = connect(&database).await?;
-    tokio::spawn(drop_expired_every(
+    tokio::spawn(delete_expired_every(
         Duration::from_hours(1),
         Arc::clone(&store),
         |error| eprintln!("cannot drop expired sessions: {error}"),
     ));
 
     // Over https, add `.secure(true)` to both cookies, and to the layer
-    // `.clear_site_data_over_https([Storage, PrefetchCache, PrerenderCache])`.
+    // `.clear_site_data([Storage, PrefetchCache, PrerenderCache])`.
     let cookies = AuthCookies::default();
     let logout = LogoutLayer::builder(Arc::clone(&store))
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .build()?;
     // A key of this process alone: access tokens end with it, and clients refresh.
     let key = Token::generate()?;
@@ -89,11 +87,12 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// The store for a database's URL, of those whose feature is switched on.
+/// The store for a database's URL.
 async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, BoxError> {
-    #[cfg(feature = "redis")]
     if url.starts_with("redis:") || url.starts_with("rediss:") {
-        return Ok(Arc::new(tower_logout::RedisStore::connect(url).await?));
+        return Ok(Arc::new(
+            tower_logout_redis::RedisStore::connect(url).await?,
+        ));
     }
     Ok(Arc::new(SqlStore::connect(url).await?))
 }

@@ -1,7 +1,7 @@
 //! Logout on hyper alone, without a framework.
 //!
 //! ```sh
-//! cargo run --example hyper --features memory
+//! cargo run --example hyper
 //!
 //! curl -c jar -X POST http://127.0.0.1:3000/auth/login
 //! curl -b jar http://127.0.0.1:3000/me
@@ -24,13 +24,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 use tower_logout::cookie::Cookie;
-use tower_logout::{AuthCookies, BoxError, LogoutLayer, MemoryStore, SessionStore, Token};
+use tower_logout::store::SessionStore;
+use tower_logout::{AuthCookies, BoxError, LogoutLayer, MemoryStore, Token};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let (store, cookies) = (MemoryStore::new(), AuthCookies::default());
     let logout = LogoutLayer::builder(store.clone())
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .build()?;
     let app = service_fn(move |request| answer(store.clone(), cookies.clone(), request));
     let service = TowerToHyperService::new(logout.layer(app));

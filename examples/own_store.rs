@@ -1,7 +1,7 @@
 //! Logout from a table of one's own: a `TokenStore` is one method.
 //!
 //! ```sh
-//! cargo run --example own_store --features sqlite
+//! cargo run --example own_store
 //!
 //! curl -c jar -X POST http://127.0.0.1:3000/auth/login
 //! curl -b jar http://127.0.0.1:3000/me

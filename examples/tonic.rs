@@ -1,7 +1,7 @@
 //! A gRPC logout on tonic, in front of the standard health service, which here asks for a login.
 //!
 //! ```sh
-//! cargo run --example tonic --features memory
+//! cargo run --example tonic
 //! ```
 //!
 //! A client that is generated from
@@ -38,7 +38,8 @@ use tonic::Status;
 use tonic::service::Routes;
 use tonic_prost::ProstCodec;
 use tower::service_fn;
-use tower_logout::{BoxError, LogoutLayer, MemoryStore, SessionStore, Token};
+use tower_logout::store::SessionStore;
+use tower_logout::{BoxError, LogoutLayer, MemoryStore, Token, TokenSource};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -46,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
     let logout = LogoutLayer::builder(store.clone())
         .path("/auth.v1.Auth/Logout")
         .grpc()
-        .bearer()
+        .token_source(TokenSource::bearer())
         .build()?;
     let (_, health) = tonic_health::server::health_reporter();
     let app = Routes::new(health)

@@ -4,18 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use crate::reply::ReplyBody;
 
 pin_project! {
-    /// Response body of [`Logout`](crate::Logout) and [`LogoutEndpoint`](crate::LogoutEndpoint).
-    ///
-    /// It is the inner service's body, whose frames, trailers, errors and size hint it forwards
-    /// unchanged, or the short body that answers a logout, and its trailers.
+    /// Response body of [`Logout`](crate::service::Logout) and [`LogoutEndpoint`](crate::service::LogoutEndpoint): the
+    /// inner service's body, forwarded unchanged, or the [`ReplyBody`] of a logout.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -28,7 +24,7 @@ pin_project! {
     #[derive(Debug)]
     enum Inner<B> {
         Passed { #[pin] body: B },
-        Answer { #[pin] body: Full<Bytes>, trailers: Option<Box<HeaderMap>> },
+        Reply { body: ReplyBody },
     }
 }
 
@@ -39,12 +35,9 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) fn answer(body: ReplyBody) -> Self {
+    pub(crate) fn reply(body: ReplyBody) -> Self {
         Self {
-            inner: Inner::Answer {
-                body: Full::new(body.data),
-                trailers: body.trailers,
-            },
+            inner: Inner::Reply { body },
         }
     }
 }
@@ -68,38 +61,23 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.project() {
             InnerProj::Passed { body } => body.poll_frame(cx),
-            InnerProj::Answer { body, trailers } => match body.poll_frame(cx) {
-                Poll::Ready(None) => Poll::Ready(
-                    trailers
-                        .take()
-                        .map(|trailers| Ok(Frame::trailers(*trailers))),
-                ),
-                frame => frame.map_err(|never| match never {}),
-            },
+            InnerProj::Reply { body } => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Passed { body } => body.is_end_stream(),
-            Inner::Answer { body, trailers } => body.is_end_stream() && trailers.is_none(),
+            Inner::Reply { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Passed { body } => body.size_hint(),
-            Inner::Answer {
-                body,
-                trailers: None,
-            } => body.size_hint(),
-            // Of an exact size servers make a `Content-Length`, which would hold for the trailers too
-            // where gRPC-Web makes them a part of the body.
-            Inner::Answer { body, .. } => {
-                let mut hint = SizeHint::new();
-                hint.set_lower(body.size_hint().lower());
-                hint
-            }
+            Inner::Reply { body } => body.size_hint(),
         }
     }
 }

@@ -4,30 +4,36 @@ use std::fmt;
 
 /// A configuration that could not keep the promise, refused when it is built.
 ///
-/// Returned by [`AuthCookiesBuilder::build`](crate::AuthCookiesBuilder::build),
-/// [`LogoutLayerBuilder::build`](crate::LogoutLayerBuilder::build),
-/// [`OriginCheck::trust`](crate::OriginCheck::trust) and
+/// Returned by [`AuthCookiesBuilder::build`](crate::cookies::AuthCookiesBuilder::build),
+/// [`LogoutLayerBuilder::build`](crate::builder::LogoutLayerBuilder::build),
+/// [`OriginCheck::add_trusted_origin`](crate::csrf::OriginCheck::add_trusted_origin) and
 /// [`Redirect`](crate::reply::Redirect). Its `Display` says what was wrong and what
 /// to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The logout path is not one that a request line can hold.
+    #[non_exhaustive]
     InvalidPath {
         /// The path as given.
         path: String,
     },
+    /// A logout would need neither JSON nor an origin check, so a form of any site could send one.
+    NoCsrfProof,
     /// Two logouts are described under the same path.
+    #[non_exhaustive]
     DuplicatePath {
         /// The path they share.
         path: String,
     },
     /// A cookie's name is empty or holds a character that RFC 6265 §4.1.1 does not allow.
+    #[non_exhaustive]
     InvalidCookieName {
         /// The name as given.
         name: String,
     },
     /// A cookie's `Path` or `Domain` is one that a browser would ignore.
+    #[non_exhaustive]
     InvalidCookieAttribute {
         /// The cookie's name.
         name: String,
@@ -38,6 +44,7 @@ pub enum ConfigError {
     },
     /// A name prefix, `SameSite=None` or `Partitioned` demands what the cookie does not have, so
     /// that a browser would drop it when it is set, and its removal as well.
+    #[non_exhaustive]
     UnmetCookieRequirement {
         /// The cookie's name.
         name: String,
@@ -47,11 +54,13 @@ pub enum ConfigError {
         requires: &'static str,
     },
     /// Two cookies are described under the same name, or one removal twice.
+    #[non_exhaustive]
     DuplicateCookie {
         /// The name they share.
         name: String,
     },
     /// The refresh cookie's `Path` does not cover the logout path: no browser would send it there.
+    #[non_exhaustive]
     RefreshCookieNotSent {
         /// The refresh cookie's name.
         name: String,
@@ -60,94 +69,26 @@ pub enum ConfigError {
         /// The logout path.
         logout_path: String,
     },
-    /// The key of an HMAC is so short that it can be guessed.
-    ShortKey {
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// The database has no such table, or shows it to somebody else.
-    MissingTable {
-        /// The table's name.
-        table: String,
-    },
-    /// The table has no such column.
-    MissingColumn {
-        /// The table's name.
-        table: String,
-        /// The name that was looked for.
-        column: String,
-        /// The columns that there are.
-        found: Vec<String>,
-    },
-    /// A column of the table is of a type that never equals what it is compared with.
-    ColumnType {
-        /// The table's name.
-        table: String,
-        /// The column's name.
-        column: String,
-        /// Its type.
-        data_type: String,
-        /// What it is to hold: `"bytes"`, `"text"` or `"text, whole numbers or bytes"`.
-        wanted: &'static str,
-    },
-    /// A column of the table has no room for a digest, or more than it fills.
-    ColumnLength {
-        /// The table's name.
-        table: String,
-        /// The column's name.
-        column: String,
-        /// How many characters or bytes it has room for.
-        length: usize,
-        /// What it is to hold.
-        wanted: &'static str,
-    },
-    /// A column of the table has values that are not equal to themselves after they were text, so that a
-    /// session would not be found by its own id.
-    UnequalColumn {
-        /// The table's name.
-        table: String,
-        /// The column's name.
-        column: String,
-        /// Its type.
-        data_type: String,
-    },
-    /// The tokens in the table are of another format.
-    OtherFormat {
-        /// The table's name.
-        table: String,
-        /// The column's name.
-        column: String,
-        /// What it is to hold: `"64 lower-case hexadecimal digits"`, say.
-        wanted: &'static str,
-        /// What a row holds, in words.
-        seen: String,
-    },
-    /// The rows of the table refer to each other in a way that lets none of them be deleted.
-    RowsKeepEachOther {
-        /// The table's name.
-        table: String,
-    },
-    /// Row level security stands between the role that connects and the table's rows.
-    RowSecurity {
-        /// The table's name.
-        table: String,
-    },
     /// A token is to be read from a header that can hold none.
+    #[non_exhaustive]
     InvalidTokenHeader {
         /// The header's name as given.
         name: String,
     },
     /// A token is to be read from gRPC metadata that can hold none.
+    #[non_exhaustive]
     InvalidTokenMetadata {
         /// The key as given.
         key: String,
     },
     /// The target of a redirect is one that a browser might read as another.
+    #[non_exhaustive]
     InvalidRedirect {
         /// The target as given.
         target: String,
     },
     /// A trusted origin is not one that a browser would send.
+    #[non_exhaustive]
     InvalidOrigin {
         /// The origin as given.
         origin: String,
@@ -161,6 +102,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "no request can have the path {path:?}: give it as on the request line, \
                  such as \"/auth/logout\", without host, query or fragment"
+            ),
+            Self::NoCsrfProof => f.write_str(
+                "a form on any site could log your users out: leave require_json on, or set an \
+                 origin_check",
             ),
             Self::DuplicatePath { path } => write!(
                 f,
@@ -203,18 +148,6 @@ impl fmt::Display for ConfigError {
                 "no browser would send cookie {name:?} with Path={cookie_path} to {logout_path}: \
                  give it a Path that covers the logout path, or move the logout path below it"
             ),
-            Self::ShortKey { bytes } => write!(
-                f,
-                "a key of {bytes} bytes can be guessed: give one of 16 random bytes at least"
-            ),
-            Self::MissingTable { .. }
-            | Self::MissingColumn { .. }
-            | Self::ColumnType { .. }
-            | Self::ColumnLength { .. }
-            | Self::UnequalColumn { .. }
-            | Self::OtherFormat { .. }
-            | Self::RowsKeepEachOther { .. }
-            | Self::RowSecurity { .. } => self.fmt_of_table(f),
             Self::InvalidTokenHeader { name } => write!(
                 f,
                 "no token can be read from a header named {name:?}: give the name of a header that \
@@ -224,7 +157,7 @@ impl fmt::Display for ConfigError {
                 f,
                 "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
                  that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
-                 \"refresh-token\", or read it with token_fn"
+                 \"refresh-token\", or read it with TokenSource::from_fn"
             ),
             Self::InvalidRedirect { target } => write!(
                 f,
@@ -238,79 +171,6 @@ impl fmt::Display for ConfigError {
                  \"https://app.example.com\" or \"capacitor://localhost\"; international names in \
                  punycode"
             ),
-        }
-    }
-}
-
-impl ConfigError {
-    /// What is wrong with a table of the application's.
-    fn fmt_of_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingTable { table } => write!(
-                f,
-                "the database has no table {table:?}: check its name, its schema and the rights of \
-                 the user who connects"
-            ),
-            Self::MissingColumn {
-                table,
-                column,
-                found,
-            } => write!(
-                f,
-                "the table {table:?} has no column {column:?}: it has {}",
-                found.join(", ")
-            ),
-            Self::ColumnType {
-                table,
-                column,
-                data_type,
-                wanted,
-            } => write!(
-                f,
-                "the column {column:?} of the table {table:?} has the type {data_type:?}, and has to \
-                 hold {wanted}: check the format of the tokens, and the columns' names"
-            ),
-            Self::ColumnLength {
-                table,
-                column,
-                length,
-                wanted,
-            } => write!(
-                f,
-                "the column {column:?} of the table {table:?} has a length of {length}, and has to hold \
-                 {wanted}: check the format of the tokens, or change the column's length"
-            ),
-            Self::UnequalColumn {
-                table,
-                column,
-                data_type,
-            } => write!(
-                f,
-                "the column {column:?} of the table {table:?} has the type {data_type:?}, and its values \
-                 are not equal to themselves as text: give a column of text, whole numbers or UUIDs"
-            ),
-            Self::OtherFormat {
-                table,
-                column,
-                wanted,
-                seen,
-            } => write!(
-                f,
-                "the column {column:?} of the table {table:?} has to hold {wanted}, and holds {seen}: give \
-                 the TokenFormat that the application writes"
-            ),
-            Self::RowsKeepEachOther { table } => write!(
-                f,
-                "each row of the table {table:?} has to refer to another one, and MySQL deletes none that \
-                 refers to itself: let the column that refers be NULL, or mark the rows with mark_ended"
-            ),
-            Self::RowSecurity { table } => write!(
-                f,
-                "row level security hides rows of the table {table:?}, or keeps them from being deleted: \
-                 connect as a role that bypasses it, or say policies_allow_all() if its policies let the \
-                 role see, change and delete all rows"
-            ),
-            _ => Ok(()),
         }
     }
 }

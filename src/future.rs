@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
+use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use crate::ResponseBody;
-use crate::detach::Revoking;
-use crate::reply::{Answer, Asked, ReplyBody};
+use crate::body::ResponseBody;
+use crate::detach::Detachable;
+use crate::reply::Answer;
 
 pin_project! {
-    /// Response future of [`Logout`](crate::Logout) and [`LogoutEndpoint`](crate::LogoutEndpoint).
+    /// Response future of [`Logout`](crate::service::Logout) and [`LogoutEndpoint`](crate::service::LogoutEndpoint).
     ///
-    /// Dropped before it has answered a logout, it hands the revocation to the tokio runtime
-    /// (feature `tokio`), where it runs on.
+    /// If the future of a logout is dropped before its answer, the tokio runtime takes the revocation
+    /// over (feature `tokio`).
     pub struct ResponseFuture<F> {
         #[pin]
         inner: Inner<F>,
@@ -27,13 +28,14 @@ pin_project! {
     #[project = InnerProj]
     enum Inner<F> {
         Passed { #[pin] future: F },
-        Answering { revoking: Revoking<Rest> },
+        LoggingOut { logout: Option<Box<LoggingOut>> },
     }
 }
 
-/// What it takes to answer, once the outcome is there.
-pub(crate) struct Rest {
-    pub(crate) asked: Asked,
+/// A logout under way, and what its answer needs. Boxed, so that a future that passes is no larger.
+pub(crate) struct LoggingOut {
+    pub(crate) operation: Detachable,
+    pub(crate) request: Parts,
     pub(crate) answer: Arc<Answer>,
 }
 
@@ -45,17 +47,34 @@ impl<F> ResponseFuture<F> {
         }
     }
 
-    pub(crate) fn answering(revoking: Revoking<Rest>) -> Self {
+    pub(crate) fn logging_out(logout: LoggingOut) -> Self {
         Self {
-            inner: Inner::Answering { revoking },
+            inner: Inner::LoggingOut {
+                logout: Some(Box::new(logout)),
+            },
         }
     }
 }
 
+/// Cold and out of line, so that a request that passes is polled in its caller.
+#[cold]
 #[inline(never)]
-fn poll_answer(revoking: &mut Revoking<Rest>, cx: &mut Context<'_>) -> Poll<Response<ReplyBody>> {
-    let (outcome, rest) = ready!(Pin::new(revoking).poll(cx));
-    Poll::Ready(rest.answer.to(outcome, rest.asked))
+fn poll_logout<B, E>(
+    logout: &mut Option<Box<LoggingOut>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    let Some(state) = logout else {
+        return Poll::Pending;
+    };
+    let outcome = ready!(state.operation.poll_outcome(cx));
+    let Some(state) = logout.take() else {
+        return Poll::Pending;
+    };
+    let LoggingOut {
+        request, answer, ..
+    } = *state;
+    let response = answer.to(outcome, request);
+    Poll::Ready(Ok(response.map(ResponseBody::reply)))
 }
 
 impl<F> std::fmt::Debug for ResponseFuture<F> {
@@ -76,9 +95,7 @@ where
             InnerProj::Passed { future } => future
                 .poll(cx)
                 .map(|result| result.map(|response| response.map(ResponseBody::passed))),
-            InnerProj::Answering { revoking } => {
-                poll_answer(revoking, cx).map(|response| Ok(response.map(ResponseBody::answer)))
-            }
+            InnerProj::LoggingOut { logout } => poll_logout(logout, cx),
         }
     }
 }

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use tower_logout::{BoxError, LogoutLayer, Revocation, Token, TokenStore, async_trait};
+//! use tower_logout::{async_trait, BoxError, LogoutLayer, Revocation, Token, TokenStore};
 //! # struct Pool;
 //! # impl Pool {
 //! #     async fn execute(&self, _: &str, _: &str) -> Result<u64, BoxError> { Ok(1) }
@@ -81,7 +81,7 @@
 //! In the refresh cookie, unless the builder says otherwise:
 //! [`bearer`](LogoutLayerBuilder::bearer), [`token_header`](LogoutLayerBuilder::token_header),
 //! [`token_metadata`](LogoutLayerBuilder::token_metadata) and
-//! [`token_fn`](LogoutLayerBuilder::token_fn) look elsewhere as well, and [`CookieFormat`] reads
+//! [`token_fn`](LogoutLayerBuilder::token_fn) look elsewhere as well, and [`CookieEncoding`] reads
 //! cookies that the login signs or encrypts. All that a request presents is ended.
 //!
 //! # What became of it
@@ -92,7 +92,7 @@
 //!
 //! | metric | kind | labels |
 //! |---|---|---|
-//! | `logouts_total` | counter | `outcome` ([`Outcome::name`]), `credentials` ([`CredentialKinds`], as text) |
+//! | `logouts_total` | counter | `outcome` ([`Outcome::name`]), `credentials` ([`TokenSourceKinds`], as text) |
 //! | `logout_duration_seconds` | histogram | `outcome` |
 //!
 //! # Disconnects, deadlines and panics
@@ -120,61 +120,42 @@
 //! | `redis-tls` | no | TLS to Redis and Valkey, by rustls; and `redis` |
 //! | `retry` | no | `RetryStore`; and `tokio` |
 //! | `testing` | no | `testing::Conformance`, the suite that proves a store; and `tokio` |
-//! | `signed` | no | `CookieFormat::signed` |
-//! | `private` | no | `CookieFormat::private` |
+//! | `signed` | no | `CookieEncoding::signed` |
+//! | `private` | no | `CookieEncoding::private` |
 //!
 //! `Token::generate` comes with each of the stores and with `testing`.
 //!
 //! [Tower]: https://docs.rs/tower
 
-mod body;
-mod cookies;
-mod credential;
-mod csrf;
+pub mod body;
+mod builder;
+pub mod cookies;
+pub mod csrf;
 mod detach;
 mod error;
-mod future;
+pub mod future;
 mod layer;
 #[cfg(feature = "metrics")]
-mod measure;
-mod media_type;
+mod metrics;
 mod observe;
-mod outcome;
+pub mod outcome;
 pub mod reply;
 mod revoke;
 mod route;
-mod runtime;
 mod service;
-mod store;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod token;
 
 pub use async_trait::async_trait;
 pub use cookie;
 
-pub use body::ResponseBody;
-pub use cookies::{AuthCookies, AuthCookiesBuilder};
-pub use credential::{CookieFormat, CredentialKind, CredentialKinds, Token};
-pub use csrf::OriginCheck;
-pub use error::ConfigError;
-pub use future::ResponseFuture;
-pub use layer::{LogoutLayer, LogoutLayerBuilder};
-pub use outcome::{Failure, FailureKind, Outcome, Refusal};
-pub use service::{Logout, LogoutEndpoint};
-#[cfg(feature = "memory")]
-pub use store::MemoryStore;
-#[cfg(feature = "retry")]
-pub use store::RetryStore;
-#[cfg(feature = "tokio")]
-pub use store::drop_expired_every;
-pub use store::{
-    BoxError, Incomplete, MigrationStore, Revocation, Rotation, Scope, Session, SessionId,
-    SessionStore, Sessions, StoreFn, SubjectStore, TokenStore, Transient, store_fn,
-};
-#[cfg(feature = "_sql")]
-pub use store::{
-    ExistingTable, Expiry, Live, Mark, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore,
-    TableStore, TokenFormat,
-};
-#[cfg(feature = "redis")]
-pub use store::{RedisConnection, RedisStore};
+pub use self::builder::LogoutLayerBuilder;
+pub use self::cookies::AuthCookies;
+pub use self::error::ConfigError;
+pub use self::layer::LogoutLayer;
+pub use self::outcome::Outcome;
+pub use self::service::{Logout, LogoutEndpoint};
+pub use self::store::{BoxError, MemoryStore, Revocation, Scope, TokenStore, store_fn};
+pub use self::token::{Token, TokenSource};

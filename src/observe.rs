@@ -4,26 +4,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{CredentialKinds, Outcome, Scope};
+use crate::outcome::Outcome;
+use crate::store::Scope;
+use crate::token::TokenSourceKinds;
 
-pub(crate) type Hook = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
+pub(crate) type OnOutcome = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
 
 /// Watches one logout, from its start.
 #[derive(Clone)]
 pub(crate) struct Observer {
     started: Instant,
-    hook: Option<Hook>,
+    on_outcome: Option<OnOutcome>,
     /// What the request presented.
-    pub(crate) credentials: CredentialKinds,
+    pub(crate) token_sources: TokenSourceKinds,
     pub(crate) scope: Scope,
 }
 
 impl Observer {
-    pub(crate) fn start(hook: Option<&Hook>, credentials: CredentialKinds, scope: Scope) -> Self {
+    pub(crate) fn start(
+        on_outcome: Option<&OnOutcome>,
+        token_sources: TokenSourceKinds,
+        scope: Scope,
+    ) -> Self {
         Self {
             started: Instant::now(),
-            hook: hook.cloned(),
-            credentials,
+            on_outcome: on_outcome.cloned(),
+            token_sources,
             scope,
         }
     }
@@ -35,21 +41,21 @@ impl Observer {
             event(outcome, self.started);
         }
         #[cfg(feature = "metrics")]
-        crate::measure::measure(outcome, self.started.elapsed());
-        self.call_hook(outcome);
+        crate::metrics::count(outcome, self.started.elapsed());
+        self.call_back(outcome);
     }
 
-    /// For a revocation that ended after its logout had been answered. The deadline was its event, and
+    /// For a revocation that ended after its logout had been answered. The timeout was its event, and
     /// counted.
     pub(crate) fn report_late(&self, outcome: &Outcome) {
-        self.call_hook(outcome);
+        self.call_back(outcome);
     }
 
-    fn call_hook(&self, outcome: &Outcome) {
-        if let Some(hook) = &self.hook {
-            let took = self.started.elapsed();
+    fn call_back(&self, outcome: &Outcome) {
+        if let Some(on_outcome) = &self.on_outcome {
+            let latency = self.started.elapsed();
             // The session is ended, whatever becomes of its record.
-            let _ = catch_unwind(AssertUnwindSafe(|| hook(outcome, took)));
+            let _ = catch_unwind(AssertUnwindSafe(|| on_outcome(outcome, latency)));
         }
     }
 }
@@ -65,20 +71,20 @@ pub(crate) fn is_traced() -> bool {
 fn event(outcome: &Outcome, started: Instant) {
     let name = outcome.name();
     let status = outcome.status().as_u16();
-    let credentials = outcome.credentials();
+    let token_sources = outcome.token_sources();
     let scope = outcome.scope().name();
     match outcome {
         Outcome::Failed(failure) => {
-            tracing::error!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, sessions = ?outcome.sessions(), error = %failure, "logout");
+            tracing::error!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, sessions = ?outcome.sessions(), error = %failure, "logout");
         }
-        Outcome::Refused { reason, .. } => {
-            tracing::warn!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, %reason, "logout");
+        Outcome::Rejected { rejection, .. } => {
+            tracing::warn!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, %rejection, "logout");
         }
         Outcome::Revoked { sessions, .. } => {
-            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, ?sessions, "logout");
+            tracing::info!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, ?sessions, "logout");
         }
-        Outcome::AlreadyEnded { .. } | Outcome::NoCredential => {
-            tracing::info!(outcome = name, http.response.status_code = status, took = ?started.elapsed(), scope, %credentials, "logout");
+        Outcome::Inactive { .. } | Outcome::NoToken => {
+            tracing::info!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, "logout");
         }
     }
 }

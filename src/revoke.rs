@@ -6,19 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 
-use crate::credential::Credentials;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
 use crate::route::Action;
-use crate::store::{Sessions, ended_before};
-use crate::{
-    BoxError, FailureKind, Outcome, Refusal, Revocation, Scope, SubjectStore, Token, TokenStore,
-};
+use crate::store::{BoxError, Incomplete, Revocation, Scope, SessionIds, SubjectStore, TokenStore};
+use crate::token::{Presented, Token};
 
 /// Ends what all presented tokens stand for. One that fails keeps none of the others from ending.
 pub(crate) async fn revoke_all<T: TokenStore>(
     store: &T,
     action: Action<T>,
-    presented: &Credentials,
+    presented: &Presented,
 ) -> Outcome {
     let tokens = &presented.tokens;
     let mut revoked = Revoked::default();
@@ -44,10 +41,10 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
     let mut subjects = Vec::new();
     for token in tokens {
         let result = caught(async { store.subject(token).await }).await;
-        if let Some(Some(subject)) = revoked.unless_failed(result, tokens)
-            && !subjects.contains(&subject)
-        {
-            subjects.push(subject);
+        if let Some(Some(subject)) = revoked.unless_failed(result, tokens) {
+            if !subjects.contains(&subject) {
+                subjects.push(subject);
+            }
         }
     }
     revoked.names_no_subject = subjects.is_empty();
@@ -86,7 +83,7 @@ fn caught<R>(call: impl Future<Output = Result<R, BoxError>>) -> impl Future<Out
 /// What became of the calls to a store.
 #[derive(Default)]
 pub(crate) struct Revoked {
-    ended: Sessions,
+    ended: SessionIds,
     any_ended: bool,
     failure: Option<Failure>,
     names_no_subject: bool,
@@ -120,7 +117,7 @@ impl Revoked {
     fn fail(&mut self, error: BoxError, tokens: &[Token]) {
         let read = AssertUnwindSafe(move || {
             let failure = Failure::store(&*error, tokens);
-            (failure, ended_before(&*error))
+            (failure, Incomplete::ended_by(&*error))
         });
         match catch_unwind(read) {
             Ok((failure, ended)) => {
@@ -133,26 +130,29 @@ impl Revoked {
         }
     }
 
-    fn outcome(self, presented: &Credentials, scope: Scope) -> Outcome {
-        let (sessions, credentials) = (self.ended, presented.kinds);
+    fn outcome(self, presented: &Presented, scope: Scope) -> Outcome {
+        let (sessions, token_sources) = (self.ended, presented.kinds);
         let scope = if self.kept_none { Scope::All } else { scope };
         let unread = || presented.unread.map(Failure::new);
         if let Some(failure) = self.failure.or_else(unread) {
-            Outcome::Failed(failure.after(sessions).of(credentials, scope))
+            Outcome::Failed(failure.after(sessions).in_logout(token_sources, scope))
         } else if self.names_no_subject {
-            Outcome::Refused {
-                reason: Refusal::NoSubject,
-                credentials,
+            Outcome::Rejected {
+                rejection: Rejection::NoSubject,
+                token_sources,
                 scope,
             }
         } else if self.any_ended {
             Outcome::Revoked {
                 sessions,
-                credentials,
+                token_sources,
                 scope,
             }
         } else {
-            Outcome::AlreadyEnded { credentials, scope }
+            Outcome::Inactive {
+                token_sources,
+                scope,
+            }
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri};
+use smallvec::SmallVec;
 
+use crate::error::ConfigError;
 use crate::revoke::{Revoked, revoke_subjects};
-use crate::{ConfigError, Scope, SubjectStore, Token, TokenStore};
+use crate::store::{Scope, SubjectStore, TokenStore};
+use crate::token::Token;
 
-/// The path of the contract.
+/// The path of the default logout.
 pub(crate) const DEFAULT_PATH: &str = "/auth/logout";
 
 /// What a logout asks of the store.
@@ -38,7 +41,7 @@ impl<T: TokenStore> Action<T> {
 }
 
 impl<T: SubjectStore> Action<T> {
-    pub(crate) fn of(scope: Scope) -> Self {
+    pub(crate) fn new(scope: Scope) -> Self {
         match scope {
             Scope::This => Self::this(),
             Scope::Others | Scope::All => Self {
@@ -69,14 +72,24 @@ impl<T> Route<T> {
         &self.path
     }
 
-    /// Compares the raw path to the letter, without the query. Normalizing it would disagree with
-    /// some router or proxy in front or behind (CVE-2021-29492).
+    /// The method comes first: most requests are no `POST`, and their path is not looked at.
     #[inline]
-    pub(crate) fn find<'r, B>(routes: &'r [Self], request: &Request<B>) -> Option<&'r Action<T>> {
+    pub(crate) fn find<'r, B>(
+        routes: &'r SmallVec<[Self; 1]>,
+        request: &Request<B>,
+    ) -> Option<&'r Action<T>> {
         if request.method() != Method::POST {
             return None;
         }
-        let path = request.uri().path();
+        Self::at(routes, request.uri())
+    }
+
+    /// Compares the raw path to the letter, without the query. A normalized path would disagree with
+    /// some router or proxy in front or behind (CVE-2021-29492).
+    // Out of line, so that a request that passes by its method does not pay for the comparison.
+    #[inline(never)]
+    fn at<'r>(routes: &'r SmallVec<[Self; 1]>, uri: &Uri) -> Option<&'r Action<T>> {
+        let path = uri.path();
         let route = routes.iter().find(|route| *route.path == *path)?;
         Some(&route.action)
     }
@@ -120,10 +133,10 @@ mod tests {
 
     #[test]
     fn only_post_to_the_exact_path_matches() {
-        let routes = [
+        let routes = SmallVec::from_vec(vec![
             Route::<()>::new(DEFAULT_PATH, NOTHING),
             Route::new("/auth/logout-all", NOTHING),
-        ];
+        ]);
         let matches = |method: &str, uri: &str| {
             let request = Request::builder().method(method).uri(uri).body(());
             Route::find(&routes, &request.unwrap()).is_some()

@@ -14,19 +14,17 @@ use http_body_util::Empty;
 use smallvec::SmallVec;
 use tower::Service;
 
-use crate::credential::{Credentials, Sources};
+use crate::body::ResponseBody;
 use crate::csrf::Csrf;
-use crate::detach::Revoking;
-use crate::future::Rest;
-use crate::observe::{Hook, Observer};
-use crate::outcome::Failure;
-use crate::reply::{Answer, Asked};
+use crate::detach::{Detachable, InFlight, Permit};
+use crate::future::{LoggingOut, ResponseFuture};
+use crate::observe::{Observer, OnOutcome};
+use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
+use crate::reply::Answer;
 use crate::revoke::revoke_all;
 use crate::route::{Action, Route};
-use crate::runtime::{Background, Permit};
-use crate::{
-    CredentialKinds, FailureKind, Outcome, Refusal, ResponseBody, ResponseFuture, Scope, TokenStore,
-};
+use crate::store::{Scope, TokenStore};
+use crate::token::{Presented, Sources, TokenSourceKinds};
 
 /// All that a logout needs, decided when the layer was built.
 pub(crate) struct Config<T> {
@@ -36,8 +34,8 @@ pub(crate) struct Config<T> {
     pub(crate) sources: Sources,
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) background: Arc<Background>,
+    pub(crate) on_outcome: Option<OnOutcome>,
+    pub(crate) in_flight: Arc<InFlight>,
 }
 
 impl<T> Config<T> {
@@ -47,69 +45,61 @@ impl<T> Config<T> {
 }
 
 impl<T: TokenStore> Config<T> {
-    // Out of line, lest the requests that pass pay for its stack.
+    // Out of line, so that the requests that pass do not pay for its stack.
     #[inline(never)]
     fn log_out<F, B>(
         self: &Arc<Self>,
         action: Action<T>,
         request: Request<B>,
     ) -> ResponseFuture<F> {
-        // The body goes here, unread: it has no say, and may never end.
-        let (parts, _) = request.into_parts();
-        let presented = self.presented(&parts, action.scope);
-        let credentials = match &presented {
-            Ok((found, _)) => found.kinds,
-            Err(outcome) => outcome.credentials(),
+        // Drops the body unread: a body has no say, and may never end.
+        let (request, _) = request.into_parts();
+        let presented = self.presented(&request, action.scope);
+        let token_sources = match &presented {
+            Ok((presented, _)) => presented.kinds,
+            Err(decided) => decided.token_sources(),
         };
+        let observer = Observer::start(self.on_outcome.as_ref(), token_sources, action.scope);
         let config = Arc::clone(self);
         let operation = async move {
-            // By reference, since what is moved in here is copied.
+            // By reference: the compiler copies what is moved again.
             match &presented {
-                Ok((found, _permit)) => revoke_all(&config.store, action, found).await,
-                Err(outcome) => outcome.clone(),
+                Ok((presented, _permit)) => revoke_all(&config.store, action, presented).await,
+                Err(decided) => decided.clone(),
             }
         };
-        // Taken apart here, since a request is large to hand on.
-        let asked = match &self.answer.other {
-            None => Asked::emptied(parts.headers),
-            Some(_) => Asked::Whole(Box::new(parts)),
-        };
-        ResponseFuture::answering(Revoking::new(
-            operation,
-            Observer::start(self.hook.as_ref(), credentials, action.scope),
-            &self.background,
-            Rest {
-                asked,
-                answer: Arc::clone(&self.answer),
-            },
-        ))
+        ResponseFuture::logging_out(LoggingOut {
+            operation: Detachable::new(operation, observer, &self.in_flight),
+            request: self.answer.needs(request),
+            answer: Arc::clone(&self.answer),
+        })
     }
 
-    /// The credentials that are to be ended, and the permit to do so, or what becomes of a request
-    /// without a store call.
-    fn presented(&self, request: &Parts, scope: Scope) -> Result<(Credentials, Permit), Outcome> {
-        let refused = |reason, credentials| Outcome::Refused {
-            reason,
-            credentials,
+    /// The tokens that the store has to end, and the permit to do so, or the outcome of a request that
+    /// needs no store call.
+    fn presented(&self, request: &Parts, scope: Scope) -> Result<(Presented, Permit), Outcome> {
+        let rejected = |rejection, token_sources| Outcome::Rejected {
+            rejection,
+            token_sources,
             scope,
         };
         self.csrf
             .check(&request.uri, &request.headers)
-            .map_err(|reason| refused(reason, CredentialKinds::default()))?;
+            .map_err(|rejection| rejected(rejection, TokenSourceKinds::default()))?;
         let found = self.sources.read(request);
-        let failed = |kind| Outcome::Failed(Failure::new(kind).of(found.kinds, scope));
+        let failed = |kind| Outcome::Failed(Failure::new(kind).in_logout(found.kinds, scope));
         if found.tokens.is_empty() {
             return Err(match found.unread {
                 Some(kind) => failed(kind),
-                None if scope != Scope::This => refused(Refusal::NoSubject, found.kinds),
-                None if found.kinds.is_empty() => Outcome::NoCredential,
-                None => Outcome::AlreadyEnded {
-                    credentials: found.kinds,
+                None if scope != Scope::This => rejected(Rejection::NoSubject, found.kinds),
+                None if found.kinds.is_empty() => Outcome::NoToken,
+                None => Outcome::Inactive {
+                    token_sources: found.kinds,
                     scope,
                 },
             });
         }
-        match self.background.try_begin() {
+        match self.in_flight.try_begin() {
             Some(permit) => Ok((found, permit)),
             None => Err(failed(FailureKind::Overloaded)),
         }
@@ -118,7 +108,7 @@ impl<T: TokenStore> Config<T> {
 
 /// Middleware that answers logouts and passes everything else to the inner service.
 ///
-/// Made by [`LogoutLayer`](crate::LogoutLayer). The inner service need not be `Clone`; what is
+/// Made by [`LogoutLayer`](crate::layer::LogoutLayer). The inner service need not be `Clone`; what is
 /// passed is neither boxed nor copied, and its error type stays as it is.
 pub struct Logout<S, T> {
     inner: S,
@@ -135,7 +125,7 @@ impl<S, T> Logout<S, T> {
         &self.inner
     }
 
-    /// The inner service, to be changed in its place.
+    /// The inner service, mutably.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -186,7 +176,7 @@ where
 
 /// The logout as an endpoint of its own, for `Router::route_service` and the like.
 ///
-/// Made by [`LogoutLayer::endpoint`](crate::LogoutLayer::endpoint). It answers `POST` on whatever
+/// Made by [`LogoutLayer::endpoint`](crate::layer::LogoutLayer::endpoint). It answers `POST` on whatever
 /// path it is mounted, and every other method with `405`.
 pub struct LogoutEndpoint<T> {
     config: Arc<Config<T>>,

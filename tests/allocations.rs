@@ -13,7 +13,8 @@ use futures::future::ready;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
-use tower_logout::{LogoutLayer, MemoryStore, SessionStore, Token};
+use tower_logout::store::SessionStore;
+use tower_logout::{LogoutLayer, MemoryStore, Token};
 
 type TestBody = Full<Bytes>;
 

@@ -9,9 +9,8 @@ use futures::executor::block_on;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_logout::{
-    LogoutLayer, MemoryStore, Outcome, Revocation, SessionStore, Token, TokenStore, store_fn,
-};
+use tower_logout::store::SessionStore;
+use tower_logout::{LogoutLayer, MemoryStore, Outcome, Revocation, Token, TokenStore, store_fn};
 
 /// Status, body and outcome of a logout with this token.
 fn log_out(store: impl TokenStore, token: &Token) -> (u16, Bytes, Option<Outcome>) {

@@ -16,8 +16,8 @@ use tower_http::decompression::DecompressionLayer;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, Token};
 
-use crate::support::log::Log;
-use crate::support::*;
+use support::log::Log;
+use support::*;
 
 fn layer() -> LogoutLayer<MemoryStore> {
     LogoutLayer::new(MemoryStore::new())
@@ -149,7 +149,7 @@ async fn inside_a_nest_it_is_the_public_path_that_the_cookie_has_to_reach() {
         LogoutLayer::builder(store.clone())
             .path("/logout")
             .public_prefix("/auth")
-            .cookies(cookies)
+            .cookies(cookies.clone())
             .build()
     };
     assert!(matches!(

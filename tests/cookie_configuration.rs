@@ -3,7 +3,7 @@
 use cookie::{Cookie, CookieBuilder, SameSite};
 use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, cookie};
 
-use crate::support::*;
+use support::*;
 
 fn build(refresh: CookieBuilder<'static>) -> Result<AuthCookies, ConfigError> {
     AuthCookies::builder().refresh(refresh).build()
@@ -87,7 +87,7 @@ fn two_equal_names_and_one_removal_twice_are_refused() {
 fn a_refresh_cookie_that_never_reaches_the_logout_path_is_refused() {
     let cookies = build(Cookie::build("refreshToken").path("/auth/refresh")).unwrap();
     let refused = LogoutLayer::builder(MemoryStore::new())
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .build();
     assert!(matches!(
         refused,
@@ -95,7 +95,7 @@ fn a_refresh_cookie_that_never_reaches_the_logout_path_is_refused() {
     ));
     // In whichever order it is said.
     let layer = LogoutLayer::builder(MemoryStore::new())
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .path("/auth/refresh/logout")
         .build();
     assert!(layer.is_ok());
@@ -144,7 +144,7 @@ async fn the_description_removes_what_it_sets_and_what_else_it_is_told() {
     );
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .build()
         .unwrap();
     let request = logout()

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tower_logout::store::{
+    Incomplete, MigrationStore, RetryStore, SessionId, SessionStore, SubjectStore, Transient,
+};
 use tower_logout::{
-    BoxError, Incomplete, LogoutLayer, MemoryStore, MigrationStore, RetryStore, Revocation, Scope,
-    SessionId, SessionStore, SubjectStore, Token, TokenStore, Transient, async_trait, store_fn,
+    BoxError, LogoutLayer, MemoryStore, Revocation, Scope, Token, TokenStore, async_trait, store_fn,
 };
 
-use crate::support::*;
+use support::*;
 
 /// Ends sessions, and says that it failed, as a store whose replicas are late does.
 #[derive(Clone)]
@@ -88,7 +90,7 @@ struct NamesAlways(SessionId);
 #[async_trait]
 impl TokenStore for NamesAlways {
     async fn revoke(&self, _: &Token) -> Result<Revocation, BoxError> {
-        Ok(Revocation::of([self.0.clone()]))
+        Ok(Revocation::from_iter([self.0.clone()]))
     }
 }
 
@@ -103,8 +105,8 @@ async fn log_out<T: SubjectStore>(store: T, tokens: &[Token], paths: &[&str]) ->
     let named = Shared::default();
     let record = Arc::clone(&named);
     let layer = LogoutLayer::builder(store)
-        .route("/auth/logout-all", Scope::All)
-        .hook(move |outcome, _| record.lock().unwrap().extend_from_slice(outcome.sessions()))
+        .scoped_path("/auth/logout-all", Scope::All)
+        .on_outcome(move |outcome, _| record.lock().unwrap().extend_from_slice(outcome.sessions()))
         .build()
         .unwrap();
     let mut statuses = Vec::new();
@@ -199,7 +201,7 @@ async fn by_a_logout_during_a_migration_whose_old_store_panics() {
     let named = Shared::default();
     let record = Arc::clone(&named);
     let layer = LogoutLayer::builder(MigrationStore::new(panics, store.clone()))
-        .hook(move |outcome, _| record.lock().unwrap().extend_from_slice(outcome.sessions()))
+        .on_outcome(move |outcome, _| record.lock().unwrap().extend_from_slice(outcome.sessions()))
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&tokens[0])).await;

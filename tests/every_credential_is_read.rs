@@ -7,11 +7,11 @@ use http::{HeaderValue, Request};
 use http_body_util::Full;
 use serde::Deserialize;
 use tower_logout::cookie::Cookie;
-use tower_logout::{
-    AuthCookies, FailureKind, LogoutLayer, MemoryStore, Revocation, SessionStore, Token, store_fn,
-};
+use tower_logout::outcome::FailureKind;
+use tower_logout::store::SessionStore;
+use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Revocation, Token, store_fn};
 
-use crate::support::*;
+use support::*;
 
 fn with_fields(fields: &[Vec<u8>]) -> Request<TestBody> {
     let mut request = logout();
@@ -143,7 +143,7 @@ async fn a_cookie_that_is_too_long_to_be_looked_at_is_no_success() {
     let answer = through_default(store.clone(), logout_with(&token)).await;
     answer.assert_is_failed_and_keeps_cookies();
     assert_eq!(failure(&answer), FailureKind::TokenTooLong);
-    assert_eq!(answer.credentials(), "cookie");
+    assert_eq!(answer.token_sources(), "cookie");
 
     let layer = LogoutLayer::builder(store.clone())
         .max_cookie_len(4097)
@@ -197,7 +197,7 @@ async fn a_refresh_cookie_of_an_older_name_is_ended_and_removed() {
         .build()
         .unwrap();
     let layer = LogoutLayer::builder(store.clone())
-        .cookies(&cookies)
+        .cookies(cookies.clone())
         .build()
         .unwrap();
     let [now, before] = tokens.each_ref().map(Token::expose);

@@ -15,10 +15,11 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_logout::{LogoutLayer, MemoryStore, OriginCheck, Token, TokenStore, store_fn};
+use tower_logout::csrf::OriginCheck;
+use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore, store_fn};
 
-use crate::support::server::serve;
-use crate::support::*;
+use support::server::serve;
+use support::*;
 
 const PATH: &str = "/auth.v1.Auth/Logout";
 
@@ -58,9 +59,9 @@ fn layer<T: TokenStore>(store: T) -> LogoutLayer<T> {
     LogoutLayer::builder(store)
         .path(PATH)
         .grpc()
-        .bearer()
-        .token_metadata("refresh-token")
-        .deadline(Duration::from_millis(50))
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::metadata("refresh-token").unwrap())
+        .timeout(Duration::from_millis(50))
         .build()
         .unwrap()
 }
@@ -78,10 +79,10 @@ async fn a_tonic_client_sees_ok_and_its_token_is_dead() {
         let layer = LogoutLayer::builder(store.clone())
             .path(PATH)
             .grpc()
-            .bearer()
-            .token_metadata("refresh-token")
-            .hook(move |outcome, _| {
-                let entry = format!("{} {}", outcome.name(), outcome.credentials());
+            .token_source(TokenSource::bearer())
+            .token_source(TokenSource::metadata("refresh-token").unwrap())
+            .on_outcome(move |outcome, _| {
+                let entry = format!("{} {}", outcome.name(), outcome.token_sources());
                 record.lock().unwrap().push(entry);
             })
             .build()
@@ -134,7 +135,7 @@ async fn a_refusal_is_a_permission_denied_and_costs_no_store_call() {
     let layer = LogoutLayer::builder(store)
         .path(PATH)
         .grpc()
-        .token_metadata("refresh-token")
+        .token_source(TokenSource::metadata("refresh-token").unwrap())
         .origin_check(OriginCheck::new())
         .build()
         .unwrap();
@@ -216,7 +217,7 @@ async fn grpc_is_not_spoken_unless_that_is_asked_for_nor_to_others() {
     let (store, token) = store_with_session().await;
     let silent = LogoutLayer::builder(store.clone())
         .path(PATH)
-        .bearer()
+        .token_source(TokenSource::bearer())
         .build()
         .unwrap();
     let answer = through(&silent, grpc("application/grpc", &token)).await;

@@ -8,7 +8,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tower::Layer;
 use tower_logout::{LogoutLayer, MemoryStore};
 
-use crate::support::server::serve;
+use support::server::serve;
 
 const SERVICE: &str = "shop.v1.Shop";
 

@@ -3,12 +3,11 @@
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::Layer;
-use tower_logout::{
-    ConfigError, FailureKind, LogoutLayer, MemoryStore, Rotation, Scope, SessionStore, Token,
-    TokenStore,
-};
+use tower_logout::outcome::FailureKind;
+use tower_logout::store::{Rotation, SessionStore};
+use tower_logout::{ConfigError, LogoutLayer, MemoryStore, Scope, Token, TokenStore};
 
-use crate::support::*;
+use support::*;
 
 /// A store in which alice has three sessions and bob has one.
 async fn store() -> (MemoryStore, [Token; 3], Token) {
@@ -24,8 +23,8 @@ async fn store() -> (MemoryStore, [Token; 3], Token) {
 
 fn layer(store: &MemoryStore) -> LogoutLayer<MemoryStore> {
     LogoutLayer::builder(store.clone())
-        .route("/auth/logout-all", Scope::All)
-        .route("/auth/logout-others", Scope::Others)
+        .scoped_path("/auth/logout-all", Scope::All)
+        .scoped_path("/auth/logout-others", Scope::Others)
         .build()
         .unwrap()
 }
@@ -104,7 +103,7 @@ async fn a_wider_logout_without_a_token_that_names_a_subject_is_a_401() {
         let outcome = answer.outcome.unwrap();
         assert_eq!(
             (outcome.name(), outcome.scope().name()),
-            ("refused", &*scope)
+            ("rejected", &*scope)
         );
     }
     assert_eq!(live(&store, &alice).await, [true, true, false]);
@@ -114,7 +113,7 @@ async fn a_wider_logout_without_a_token_that_names_a_subject_is_a_401() {
 async fn a_grpc_call_that_names_no_subject_is_unauthenticated() {
     let (store, ..) = store().await;
     let layer = LogoutLayer::builder(store)
-        .route("/auth/logout-all", Scope::All)
+        .scoped_path("/auth/logout-all", Scope::All)
         .grpc()
         .build()
         .unwrap();
@@ -189,7 +188,7 @@ async fn a_dead_token_beside_a_live_one_changes_nothing() {
 async fn more_tokens_than_are_looked_at_are_no_success_of_a_wider_logout_either() {
     let (store, alice, _) = store().await;
     let layer = LogoutLayer::builder(store.clone())
-        .route("/auth/logout-all", Scope::All)
+        .scoped_path("/auth/logout-all", Scope::All)
         .max_tokens(1)
         .build()
         .unwrap();
@@ -208,7 +207,7 @@ async fn more_tokens_than_are_looked_at_are_no_success_of_a_wider_logout_either(
 #[tokio::test]
 async fn a_scope_can_be_an_endpoint_too() {
     let (store, alice, _) = store().await;
-    let endpoint = layer(&store).scope_endpoint(Scope::All);
+    let endpoint = layer(&store).endpoint_for(Scope::All);
     send(endpoint.clone(), to("/anywhere", &alice[0]))
         .await
         .assert_is_logged_out();
@@ -231,14 +230,15 @@ async fn a_scope_needs_the_same_proof() {
 #[test]
 fn two_routes_with_one_path_are_refused() {
     let twice = LogoutLayer::builder(MemoryStore::new())
-        .route("/auth/logout", Scope::All)
+        .scoped_path("/auth/logout", Scope::All)
         .build();
     assert!(matches!(twice, Err(ConfigError::DuplicatePath { .. })));
 }
 
 #[tokio::test]
 async fn what_failed_halfway_can_be_tried_again() {
-    use tower_logout::{MigrationStore, SqlStore};
+    use tower_logout::store::MigrationStore;
+    use tower_logout_sqlx::SqlStore;
     let (new, alice, bob) = store().await;
     let pool = sqlx::sqlite::SqlitePoolOptions::new()
         .max_connections(1)
@@ -248,7 +248,7 @@ async fn what_failed_halfway_can_be_tried_again() {
     let old = SqlStore::new(pool.clone()).await.unwrap();
     let elsewhere = open(&old, "alice").await;
     let layer = LogoutLayer::builder(MigrationStore::new(old.clone(), new.clone()))
-        .route("/auth/logout-all", Scope::All)
+        .scoped_path("/auth/logout-all", Scope::All)
         .build()
         .unwrap();
     sqlx::query("PRAGMA query_only = 1")

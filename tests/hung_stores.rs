@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tower::Layer;
-use tower_logout::{FailureKind, LogoutLayer, Outcome, Revocation, Token, TokenStore, store_fn};
+use tower_logout::outcome::FailureKind;
+use tower_logout::{LogoutLayer, Outcome, Revocation, Token, TokenStore, store_fn};
 
-use crate::support::gate::GatedStore;
-use crate::support::*;
+use support::gate::GatedStore;
+use support::*;
 
 /// A store that never answers, and how often it was called.
 fn hung() -> (impl TokenStore, Arc<AtomicUsize>) {
@@ -42,7 +43,7 @@ async fn of_ten_thousand_logouts_at_once_all_but_the_bound_fail_at_once_without_
         let (answer, took) = answer;
         answer.assert_is_failed_and_keeps_cookies();
         let kind = match failure(&answer) {
-            FailureKind::Deadline => 0,
+            FailureKind::TimedOut => 0,
             FailureKind::Overloaded => 1,
             other => panic!("{other:?}"),
         };
@@ -59,7 +60,7 @@ async fn of_ten_thousand_logouts_at_once_all_but_the_bound_fail_at_once_without_
     // Until their time there is over.
     tokio::time::sleep(Duration::from_secs(31)).await;
     let answer = through(&layer, logout_with(&token)).await;
-    assert_eq!(failure(&answer), FailureKind::Deadline);
+    assert_eq!(failure(&answer), FailureKind::TimedOut);
 }
 
 #[tokio::test]
@@ -92,9 +93,9 @@ async fn the_operator_is_told_of_a_revocation_that_is_given_up() {
         let seen: Shared<FailureKind> = Shared::default();
         let record = Arc::clone(&seen);
         let layer = LogoutLayer::builder(store)
-            .deadline(Duration::from_secs(1))
+            .timeout(Duration::from_secs(1))
             .detached_timeout(Duration::from_secs(2))
-            .hook(move |outcome, _| match outcome {
+            .on_outcome(move |outcome, _| match outcome {
                 Outcome::Failed(failure) => record.lock().unwrap().push(failure.kind()),
                 other => panic!("{other:?}"),
             })
@@ -107,7 +108,7 @@ async fn the_operator_is_told_of_a_revocation_that_is_given_up() {
             drop(tower::Service::call(&mut service, logout_with(&token)));
         } else {
             through(&layer, logout_with(&token)).await;
-            expected.insert(0, FailureKind::Deadline);
+            expected.insert(0, FailureKind::TimedOut);
         }
         // The last step of a shutdown takes no longer than that either.
         layer.drain().await;

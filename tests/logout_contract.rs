@@ -11,9 +11,11 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use tower::Layer;
-use tower_logout::{LogoutLayer, MemoryStore, Rotation, SessionStore, Token, store_fn};
+use tower_logout::reply;
+use tower_logout::store::{Rotation, SessionPolicy, SessionStore};
+use tower_logout::{LogoutLayer, MemoryStore, Token, store_fn};
 
-use crate::support::*;
+use support::*;
 
 #[tokio::test]
 async fn a_valid_token_is_gone_from_the_store_and_the_answer_is_the_contracts() {
@@ -34,7 +36,8 @@ async fn whatever_is_wrong_with_the_token_the_answer_is_the_same_to_the_byte() {
         store.rotate(&used, &next).await.unwrap(),
         Rotation::Rotated(_)
     ));
-    let expired_store = MemoryStore::new().with_lifetime(Duration::ZERO);
+    let expired_store =
+        MemoryStore::new().with_policy(SessionPolicy::new().with_lifetime(Duration::ZERO));
     let expired = open(&expired_store, "carol").await;
 
     let good = through_default(store.clone(), logout_with(&valid)).await;
@@ -201,13 +204,13 @@ async fn no_body_keeps_the_answer_waiting() {
 async fn a_reply_of_ones_own_gets_the_headers_that_every_answer_has() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
-        .reply(|outcome| {
+        .reply(reply::from_fn(|outcome| {
             let mut response = Response::new(format!("bye: {}", outcome.status().as_u16()));
             response
                 .headers_mut()
                 .insert("content-type", "text/plain".parse().unwrap());
             response
-        })
+        }))
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&token)).await;
@@ -222,12 +225,12 @@ async fn a_reply_of_ones_own_gets_the_headers_that_every_answer_has() {
 async fn the_length_of_a_reply_is_left_to_the_server() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
-        .reply(|_| {
+        .reply(reply::from_fn(|_| {
             let mut response = Response::new("");
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert("content-length", 7.into());
             response
-        })
+        }))
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&token)).await;

@@ -7,10 +7,10 @@ use http::Request;
 use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::Layer;
-use tower_logout::{LogoutLayer, MemoryStore, Token, TokenStore, store_fn};
+use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore, store_fn};
 
-use crate::support::gate::GatedStore;
-use crate::support::*;
+use support::gate::GatedStore;
+use support::*;
 
 /// Runs with a recorder of its own, on this thread.
 async fn recorded<F: Future>(run: impl FnOnce() -> F) -> (F::Output, BTreeMap<String, DebugValue>) {
@@ -49,7 +49,7 @@ async fn assert_counts<T: TokenStore>(
 ) {
     let (answer, metrics) = recorded(|| through(layer, request)).await;
     assert_eq!(answer.outcome.as_ref().unwrap().name(), outcome);
-    assert_eq!(answer.credentials(), credentials);
+    assert_eq!(answer.token_sources(), credentials);
     let counter = format!("logouts_total{{outcome={outcome:?},credentials={credentials:?}}}");
     let histogram = format!("logout_duration_seconds{{outcome={outcome:?}}}");
     assert_eq!(metrics.len(), 2, "{metrics:?}");
@@ -70,10 +70,10 @@ async fn each_outcome_is_counted_and_timed_once() {
     refused.headers_mut().remove("content-type");
     let failing = LogoutLayer::new(store_fn(|_| async { Err("down".into()) }));
 
-    assert_counts(&layer, refused, "refused", "none").await;
+    assert_counts(&layer, refused, "rejected", "none").await;
     assert_counts(&layer, logout_with(&token), "revoked", "cookie").await;
-    assert_counts(&layer, logout_with(&token), "already_ended", "cookie").await;
-    assert_counts(&layer, no_credential, "no_credential", "none").await;
+    assert_counts(&layer, logout_with(&token), "inactive", "cookie").await;
+    assert_counts(&layer, no_credential, "no_token", "none").await;
     assert_counts(&failing, logout_with(&token), "failed", "cookie").await;
 }
 
@@ -81,10 +81,12 @@ async fn each_outcome_is_counted_and_timed_once() {
 async fn each_place_of_a_token_is_counted_by_its_name_and_several_by_all_their_names() {
     let layer = LogoutLayer::builder(MemoryStore::new())
         .grpc()
-        .bearer()
-        .token_header("x-token")
-        .token_metadata("refresh-token")
-        .token_fn(|request| request.uri.query().map(Token::new))
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::header("x-token").unwrap())
+        .token_source(TokenSource::metadata("refresh-token").unwrap())
+        .token_source(TokenSource::from_fn(|request| {
+            request.uri.query().map(Token::new)
+        }))
         .build()
         .unwrap();
     let places = [
@@ -94,22 +96,22 @@ async fn each_place_of_a_token_is_counted_by_its_name_and_several_by_all_their_n
     ];
     for (kind, header, value) in places {
         let request = logout().header(header, value).body(Full::default());
-        assert_counts(&layer, request.unwrap(), "already_ended", kind).await;
+        assert_counts(&layer, request.unwrap(), "inactive", kind).await;
     }
     let metadata = Request::post("/auth/logout")
         .header("content-type", "application/grpc")
         .header("refresh-token", "t")
         .body(Full::default());
-    assert_counts(&layer, metadata.unwrap(), "already_ended", "metadata").await;
+    assert_counts(&layer, metadata.unwrap(), "inactive", "metadata").await;
 
     let mut custom = logout().body(Full::default()).unwrap();
     *custom.uri_mut() = "/auth/logout?t".parse().unwrap();
-    assert_counts(&layer, custom, "already_ended", "custom").await;
+    assert_counts(&layer, custom, "inactive", "custom").await;
 
     let mut several = logout_with(&Token::new("t"));
     let bearer = "Bearer u".parse().unwrap();
     several.headers_mut().insert("authorization", bearer);
-    assert_counts(&layer, several, "already_ended", "cookie+bearer").await;
+    assert_counts(&layer, several, "inactive", "cookie+bearer").await;
 }
 
 #[tokio::test]

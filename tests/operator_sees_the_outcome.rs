@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use tower::Layer;
-use tower_logout::{LogoutLayer, MemoryStore, Outcome, SessionStore, Token, TokenStore, store_fn};
+use tower_logout::store::SessionStore;
+use tower_logout::{LogoutLayer, MemoryStore, Outcome, Token, TokenStore, store_fn};
 
-use crate::support::gate::GatedStore;
-use crate::support::log::Log;
-use crate::support::*;
+use support::gate::GatedStore;
+use support::log::Log;
+use support::*;
 
 /// What happened during one logout: its answer, its events and the outcomes that the hook saw.
 struct Seen {
@@ -25,7 +26,7 @@ async fn watch<T: TokenStore>(
     let hooked = Shared::default();
     let record = Arc::clone(&hooked);
     let layer = LogoutLayer::builder(store)
-        .hook(move |outcome: &Outcome, took| {
+        .on_outcome(move |outcome: &Outcome, took| {
             let entry = (format!("{outcome:?}"), outcome.sessions().len(), took);
             record.lock().unwrap().push(entry);
         })
@@ -52,7 +53,7 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
     refused.headers_mut().remove("content-type");
     let failing = store_fn(|_| async { Err("disk full".into()) });
     let rows = [
-        (watch(store.clone(), refused).await.0, "refused", "WARN"),
+        (watch(store.clone(), refused).await.0, "rejected", "WARN"),
         (
             watch(store.clone(), logout_with(&token)).await.0,
             "revoked",
@@ -60,10 +61,10 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
         ),
         (
             watch(store.clone(), logout_with(&token)).await.0,
-            "already_ended",
+            "inactive",
             "INFO",
         ),
-        (watch(store, no_credential).await.0, "no_credential", "INFO"),
+        (watch(store, no_credential).await.0, "no_token", "INFO"),
         (
             watch(failing, logout_with(&token)).await.0,
             "failed",
@@ -95,7 +96,7 @@ async fn of_many_logouts_at_once_one_names_the_session() {
     let hooked = Shared::default();
     let record = Arc::clone(&hooked);
     let layer = LogoutLayer::builder(store)
-        .hook(move |outcome: &Outcome, _| {
+        .on_outcome(move |outcome: &Outcome, _| {
             record.lock().unwrap().extend(outcome.sessions().to_vec());
         })
         .build()
@@ -113,7 +114,7 @@ async fn a_revocation_that_outlives_its_client_is_reported_once_when_it_ends() {
     let hooked = Shared::default();
     let record = Arc::clone(&hooked);
     let layer = LogoutLayer::builder(memory)
-        .hook(move |outcome: &Outcome, _| record.lock().unwrap().push(outcome.name()))
+        .on_outcome(move |outcome: &Outcome, _| record.lock().unwrap().push(outcome.name()))
         .build()
         .unwrap();
     drop(tower::Service::call(
@@ -198,7 +199,7 @@ async fn the_event_of_a_detached_revocation_is_in_the_span_of_its_request() {
 async fn a_hook_that_panics_changes_nothing() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .hook(|_, _| panic!("the audit log is full"))
+        .on_outcome(|_, _| panic!("the audit log is full"))
         .build()
         .unwrap();
     through(&layer, logout_with(&token))

@@ -10,13 +10,14 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+use tower_logout::body::ResponseBody;
+use tower_logout::future::ResponseFuture;
 use tower_logout::{
-    AuthCookies, ConfigError, Logout, LogoutLayer, MemoryStore, Outcome, ResponseBody,
-    ResponseFuture, Token, TokenStore,
+    AuthCookies, ConfigError, Logout, LogoutLayer, MemoryStore, Outcome, Token, TokenStore,
 };
 use tower_test::mock;
 
-use crate::support::*;
+use support::*;
 
 /// A body with two frames, trailers, an exact size and an error type of its own.
 #[derive(Debug, Default)]

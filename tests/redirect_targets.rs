@@ -5,7 +5,7 @@ use http_body_util::Full;
 use tower_logout::reply::Redirect;
 use tower_logout::{LogoutLayer, MemoryStore};
 
-use crate::support::*;
+use support::*;
 
 const LISTED: [&str; 5] = [
     "/bye",
@@ -18,9 +18,9 @@ const LISTED: [&str; 5] = [
 /// Where a logout with this query is sent.
 async fn sent_to(query: &str) -> String {
     let redirect = Redirect::to("/login").unwrap();
-    let redirect = redirect.return_to("return_to", LISTED).unwrap();
+    let redirect = redirect.with_return_to("return_to", LISTED).unwrap();
     let layer = LogoutLayer::builder(MemoryStore::new())
-        .reply_with(redirect)
+        .reply(redirect)
         .build()
         .unwrap();
     let request = Request::post(format!("/auth/logout?{query}"))

@@ -3,13 +3,14 @@
 use http::request::{self, Parts};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use tower_logout::csrf::OriginCheck;
 use tower_logout::reply::{Json, NoContent, Redirect, Reply, ReplyBody, SiteData};
+use tower_logout::store::StoreFn;
 use tower_logout::{
-    LogoutLayer, LogoutLayerBuilder, MemoryStore, OriginCheck, Outcome, Scope, StoreFn, Token,
-    TokenStore, store_fn,
+    LogoutLayer, LogoutLayerBuilder, MemoryStore, Outcome, Scope, Token, TokenStore, store_fn,
 };
 
-use crate::support::*;
+use support::*;
 
 fn failing() -> impl TokenStore {
     store_fn(|_| async { Err("down".into()) })
@@ -40,13 +41,13 @@ fn form_layer(store: MemoryStore) -> LogoutLayerBuilder<MemoryStore> {
 #[tokio::test]
 async fn the_texts_of_the_json_can_be_set() {
     let json = Json::new()
-        .success("Bye \"you\"")
-        .failure("Try again")
-        .not_json("Send JSON")
-        .cross_origin("Not from there");
+        .with_success("Bye \"you\"")
+        .with_failure("Try again")
+        .with_unsupported_media_type("Send JSON")
+        .with_cross_origin("Not from there");
     let layer = LogoutLayer::builder(MemoryStore::new())
         .origin_check(OriginCheck::new())
-        .reply_with(json.clone())
+        .reply(json.clone())
         .build()
         .unwrap();
     let token = Token::new("t");
@@ -64,10 +65,7 @@ async fn the_texts_of_the_json_can_be_set() {
     let answer = through(&layer, with(form(), &token)).await;
     assert_eq!(answer.body, r#"{"error":"Send JSON"}"#);
 
-    let layer = LogoutLayer::builder(failing())
-        .reply_with(json)
-        .build()
-        .unwrap();
+    let layer = LogoutLayer::builder(failing()).reply(json).build().unwrap();
     let answer = through(&layer, logout_with(&token)).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.body, r#"{"error":"Try again"}"#);
@@ -77,13 +75,10 @@ async fn the_texts_of_the_json_can_be_set() {
 #[tokio::test]
 async fn errors_can_be_problem_details_whatever_was_set_first() {
     for json in [
-        Json::new().failure("Try again").problem_details(),
-        Json::new().problem_details().failure("Try again"),
+        Json::new().with_failure("Try again").with_problem_details(),
+        Json::new().with_problem_details().with_failure("Try again"),
     ] {
-        let layer = LogoutLayer::builder(failing())
-            .reply_with(json)
-            .build()
-            .unwrap();
+        let layer = LogoutLayer::builder(failing()).reply(json).build().unwrap();
         let token = Token::new("t");
         let answer = through(&layer, logout_with(&token)).await;
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -110,7 +105,7 @@ async fn errors_can_be_problem_details_whatever_was_set_first() {
 async fn a_success_can_be_a_204_and_an_error_is_then_json_all_the_same() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .reply_with(NoContent::new())
+        .reply(NoContent::new())
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&token)).await;
@@ -122,7 +117,7 @@ async fn a_success_can_be_a_204_and_an_error_is_then_json_all_the_same() {
     assert!(!is_live(&store, &token).await);
 
     let layer = LogoutLayer::builder(failing())
-        .reply_with(NoContent::new())
+        .reply(NoContent::new())
         .build()
         .unwrap();
     through(&layer, logout_with(&token))
@@ -133,7 +128,7 @@ async fn a_success_can_be_a_204_and_an_error_is_then_json_all_the_same() {
 #[tokio::test]
 async fn a_failure_is_never_redirected() {
     let layer = LogoutLayer::builder(failing())
-        .reply_with(Redirect::to("/login").unwrap())
+        .reply(Redirect::to("/login").unwrap())
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&Token::new("t"))).await;
@@ -147,14 +142,14 @@ async fn a_failure_is_never_redirected() {
 async fn a_reply_of_ones_own_sees_the_request_and_can_send_trailers() {
     struct Mirror;
     impl Reply for Mirror {
-        fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+        fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
             let text = format!("{} {}", outcome.name(), request.uri);
             let trailers = [("x-checksum".parse().unwrap(), "7".parse().unwrap())];
             Response::new(ReplyBody::from(text).with_trailers(trailers.into_iter().collect()))
         }
     }
     let layer = LogoutLayer::builder(MemoryStore::new())
-        .reply_with(Mirror)
+        .reply(Mirror)
         .build()
         .unwrap();
     let request = logout().uri("/auth/logout?a=b").body(Full::default());
@@ -249,7 +244,11 @@ async fn a_form_that_does_not_prove_where_it_is_from_is_refused() {
 async fn a_form_of_a_trusted_origin_logs_out() {
     let (store, token) = store_with_session().await;
     let layer = form_layer(store.clone())
-        .origin_check(OriginCheck::new().trust("https://spa.example").unwrap())
+        .origin_check(
+            OriginCheck::new()
+                .add_trusted_origin("https://spa.example")
+                .unwrap(),
+        )
         .build()
         .unwrap();
     let request = form()
@@ -297,8 +296,8 @@ const SITE_DATA: &str = "clear-site-data";
 async fn site_data_is_cleared_where_that_is_asked_for_and_the_cookies_are() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .route("/auth/logout-others", Scope::Others)
-        .clear_site_data_over_https([
+        .scoped_path("/auth/logout-others", Scope::Others)
+        .clear_site_data([
             SiteData::Cookies,
             SiteData::Storage,
             SiteData::ExecutionContexts,
@@ -330,13 +329,13 @@ async fn site_data_is_kept_by_default_and_on_failure() {
     let answer = through_default(MemoryStore::new(), logout_with(&token)).await;
     assert!(!answer.headers.contains_key(SITE_DATA));
     let none = LogoutLayer::builder(MemoryStore::new())
-        .clear_site_data_over_https([])
+        .clear_site_data([])
         .build()
         .unwrap();
     let answer = through(&none, logout_with(&token)).await;
     assert!(!answer.headers.contains_key(SITE_DATA));
     let layer = LogoutLayer::<StoreFn<_>>::builder(store_fn(|_| async { Err("down".into()) }))
-        .clear_site_data_over_https([SiteData::Storage])
+        .clear_site_data([SiteData::Storage])
         .build()
         .unwrap();
     let answer = through(&layer, logout_with(&token)).await;

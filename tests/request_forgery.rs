@@ -3,9 +3,11 @@
 use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use tower_logout::{LogoutLayer, OriginCheck, Outcome, Refusal, Token};
+use tower_logout::csrf::OriginCheck;
+use tower_logout::outcome::Rejection;
+use tower_logout::{LogoutLayer, Outcome, Token};
 
-use crate::support::*;
+use support::*;
 
 fn from_elsewhere(token: &Token, headers: &[(&str, &str)]) -> Request<TestBody> {
     let mut request = Request::post("/auth/logout")
@@ -47,8 +49,8 @@ async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expec
         assert!(answer.set_cookies().is_empty());
         assert!(matches!(
             answer.outcome,
-            Some(Outcome::Refused {
-                reason: Refusal::NotJson,
+            Some(Outcome::Rejected {
+                rejection: Rejection::UnsupportedMediaType,
                 ..
             })
         ));
@@ -99,8 +101,8 @@ async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing(
         assert!(answer.set_cookies().is_empty());
         assert!(matches!(
             answer.outcome,
-            Some(Outcome::Refused {
-                reason: Refusal::CrossOrigin,
+            Some(Outcome::Rejected {
+                rejection: Rejection::CrossOrigin,
                 ..
             })
         ));
@@ -120,7 +122,11 @@ async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing(
 async fn both_checks_together_ask_for_both() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
-        .origin_check(OriginCheck::new().trust("https://spa.example").unwrap())
+        .origin_check(
+            OriginCheck::new()
+                .add_trusted_origin("https://spa.example")
+                .unwrap(),
+        )
         .build()
         .unwrap();
     let json = (CONTENT_TYPE.as_str(), "application/json");

@@ -11,12 +11,14 @@ use axum_extra::extract::{CookieJar, PrivateCookieJar, SignedCookieJar};
 use http::header::COOKIE;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
+use tower_logout::cookies::CookieEncoding;
+use tower_logout::outcome::FailureKind;
+use tower_logout::store::SessionStore;
 use tower_logout::{
-    AuthCookies, CookieFormat, FailureKind, LogoutLayer, MemoryStore, Revocation, SessionStore,
-    Token, TokenStore, store_fn,
+    AuthCookies, LogoutLayer, MemoryStore, Revocation, Token, TokenStore, store_fn,
 };
 
-use crate::support::*;
+use support::*;
 
 /// What a login is made of that knows nothing of the layer.
 #[derive(Clone)]
@@ -63,9 +65,10 @@ fn logout_by(cookie: &HeaderValue) -> Request<TestBody> {
         .unwrap()
 }
 
-fn layer<T: TokenStore>(store: T, format: CookieFormat) -> LogoutLayer<T> {
+fn layer<T: TokenStore>(store: T, encoding: CookieEncoding) -> LogoutLayer<T> {
+    let cookies = AuthCookies::builder().refresh_encoding(encoding).build();
     LogoutLayer::builder(store)
-        .cookie_format(format)
+        .cookies(cookies.unwrap())
         .build()
         .unwrap()
 }
@@ -82,9 +85,9 @@ async fn awkward_session() -> (MemoryStore, Token) {
 async fn the_cookies_of_axum_extras_jars_are_read() {
     let key = Key::generate();
     let formats = [
-        ("signed", CookieFormat::signed(key.clone())),
-        ("private", CookieFormat::private(key.clone())),
-        ("plain", CookieFormat::plain()),
+        ("signed", CookieEncoding::signed(key.clone())),
+        ("private", CookieEncoding::private(key.clone())),
+        ("plain", CookieEncoding::plain()),
     ];
     for (how, format) in formats {
         for (store, token) in [store_with_session().await, awkward_session().await] {
@@ -92,7 +95,7 @@ async fn the_cookies_of_axum_extras_jars_are_read() {
             let answer = through(&layer(store.clone(), format.clone()), logout_by(&cookie)).await;
             answer.assert_is_logged_out();
             assert_eq!(answer.outcome.as_ref().unwrap().name(), "revoked", "{how}");
-            assert_eq!(answer.credentials(), "cookie");
+            assert_eq!(answer.token_sources(), "cookie");
             assert!(!is_live(&store, &token).await, "{how}");
         }
     }
@@ -107,10 +110,10 @@ async fn the_cookies_of_the_cookie_crates_jars_are_read_without_percent_encoding
         let (plain, format) = (("refreshToken", token.expose().to_owned()), key.clone());
         let format = if private {
             jar.private_mut(&key).add(plain);
-            CookieFormat::private(format)
+            CookieEncoding::private(format)
         } else {
             jar.signed_mut(&key).add(plain);
-            CookieFormat::signed(format)
+            CookieEncoding::signed(format)
         };
         let set = jar.get("refreshToken").unwrap().stripped().to_string();
         let cookie = HeaderValue::from_str(&set).unwrap();
@@ -127,8 +130,8 @@ async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same()
     let token = Token::generate().unwrap();
     for how in ["signed", "private"] {
         let format = |key: &Key| match how {
-            "signed" => CookieFormat::signed(key.clone()),
-            _ => CookieFormat::private(key.clone()),
+            "signed" => CookieEncoding::signed(key.clone()),
+            _ => CookieEncoding::private(key.clone()),
         };
         let good = log_in(&key, &token, how).await;
         let good = good.to_str().unwrap();
@@ -150,7 +153,7 @@ async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same()
             answer.assert_is_logged_out();
             assert_eq!(
                 answer.outcome.as_ref().unwrap().name(),
-                "already_ended",
+                "inactive",
                 "{cookie}"
             );
         }
@@ -174,7 +177,7 @@ async fn a_signature_for_one_cookie_is_found_beside_a_forged_one() {
     let good = log_in(&key, &token, "signed").await;
     let both = format!("refreshToken=forged; {}", good.to_str().unwrap());
     let request = logout_by(&HeaderValue::from_str(&both).unwrap());
-    through(&layer(store.clone(), CookieFormat::signed(key)), request)
+    through(&layer(store.clone(), CookieEncoding::signed(key)), request)
         .await
         .assert_is_logged_out();
     assert!(!is_live(&store, &token).await);
@@ -186,11 +189,11 @@ async fn a_cookie_of_an_older_name_is_read_in_clear_as_well() {
     let (store, token) = store_with_session().await;
     let cookies = AuthCookies::builder()
         .also_refresh(cookie::Cookie::build("rt").path("/"))
+        .refresh_encoding(CookieEncoding::signed(key))
         .build()
         .unwrap();
     let layer = LogoutLayer::builder(store.clone())
-        .cookies(&cookies)
-        .cookie_format(CookieFormat::signed(key))
+        .cookies(cookies)
         .build()
         .unwrap();
     let cookie = HeaderValue::from_str(&format!("rt={}", token.expose())).unwrap();
@@ -213,7 +216,7 @@ async fn a_flood_of_seals_is_bounded_and_is_no_success() {
     });
     let good = log_in(&key, &Token::new("t"), "signed").await;
     let good = good.to_str().unwrap();
-    let layer = layer(store, CookieFormat::signed(key));
+    let layer = layer(store, CookieEncoding::signed(key));
     for (forged, calls_made) in [(63, 1), (64, 1)] {
         let flood = format!("{}{good}", "refreshToken=forged; ".repeat(forged));
         let answer = through(&layer, logout_by(&HeaderValue::from_str(&flood).unwrap())).await;
@@ -230,10 +233,10 @@ async fn a_flood_of_seals_is_bounded_and_is_no_success() {
 #[test]
 fn no_key_is_in_a_debug() {
     let key = Key::from(&[b'k'; 64]);
-    let shown = format!("{:?}", CookieFormat::signed(key.clone()));
+    let shown = format!("{:?}", CookieEncoding::signed(key.clone()));
     assert!(!shown.contains("107") && !shown.contains("kk"), "{shown}");
-    let builder =
-        LogoutLayer::builder(MemoryStore::new()).cookie_format(CookieFormat::private(key));
+    let cookies = AuthCookies::builder().refresh_encoding(CookieEncoding::private(key));
+    let builder = LogoutLayer::builder(MemoryStore::new()).cookies(cookies.build().unwrap());
     let shown = format!("{builder:?}");
     assert!(!shown.contains("107") && !shown.contains("kk"), "{shown}");
 }

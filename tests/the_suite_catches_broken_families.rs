@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use tower_logout::testing::{Conformance, Report};
-use tower_logout::{
-    BoxError, MemoryStore, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
-    Token, TokenStore, async_trait,
+use tower_logout::store::{
+    Rotation, Session, SessionId, SessionPolicy, SessionStore, SubjectStore,
 };
+use tower_logout::testing::{Conformance, Report};
+use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_trait};
 
-use crate::support::*;
+use support::*;
 
 const LEEWAY: Duration = Duration::from_millis(400);
 
@@ -103,9 +103,11 @@ impl Faulty {
             Fault::HasALeewayWithoutEnd => Duration::from_hours(1),
             _ => LEEWAY,
         };
-        let store = MemoryStore::new().with_lifetime(lifetime);
+        let policy = SessionPolicy::new()
+            .with_lifetime(lifetime)
+            .with_reuse_leeway(leeway);
         Self {
-            store: store.with_reuse_leeway(leeway),
+            store: MemoryStore::new().with_policy(policy),
             fault,
             seen: Arc::default(),
         }
@@ -182,7 +184,7 @@ impl SubjectStore for Faulty {
             seen.ended.extend(ended);
         }
         let ended = seen.ended.iter().filter(|ended| ended.subject == subject);
-        Ok(Revocation::of(ended.map(|ended| ended.id.clone())))
+        Ok(Revocation::from_iter(ended.map(|ended| ended.id.clone())))
     }
 }
 
@@ -237,8 +239,8 @@ impl SessionStore for Faulty {
         self.store.find_session(id).await
     }
 
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        self.store.drop_expired(at_most).await
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        self.store.delete_expired(at_most).await
     }
 }
 
@@ -275,7 +277,7 @@ const CAUGHT: [(Fault, &str); 13] = [
 ];
 
 async fn verdict(fault: Fault) -> Result<Report, Report> {
-    let suite = Conformance::of(Faulty::new(fault, Duration::from_hours(1)))
+    let suite = Conformance::new(Faulty::new(fault, Duration::from_hours(1)))
         .with_subjects()
         .with_short_lived(Faulty::new(fault, Duration::from_secs(2)))
         .with_rounds(5);
@@ -304,8 +306,9 @@ async fn each_fault_breaks_the_promise_that_it_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_not_asked() {
-    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
-    let report = Conformance::of(store)
+    let store =
+        MemoryStore::new().with_policy(SessionPolicy::new().with_reuse_leeway(Duration::ZERO));
+    let report = Conformance::new(store)
         .with_rotations(3)
         .run()
         .await
@@ -321,10 +324,13 @@ async fn what_is_not_there_is_not_asked() {
 /// A store whose sessions have ended before they can be asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_live_too_short_are_said_to() {
-    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
-    let short = store.clone().with_lifetime(Duration::from_millis(20));
+    let policy = SessionPolicy::new().with_reuse_leeway(Duration::ZERO);
+    let store = MemoryStore::new().with_policy(policy);
+    let short = store
+        .clone()
+        .with_policy(policy.with_lifetime(Duration::from_millis(20)));
     assert!(is_live(&store, &open(&store, "alice").await).await);
-    let suite = Conformance::of(store).with_short_lived(short);
+    let suite = Conformance::new(store).with_short_lived(short);
     let report = suite.run().await.unwrap_err();
     let mut broken = report.broken();
     assert!(broken.any(|(_, seen)| seen.contains("whose sessions live longer")));

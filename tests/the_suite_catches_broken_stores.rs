@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use tower_logout::testing::{Application, Conformance, Report, Verdict};
-use tower_logout::{
-    BoxError, MemoryStore, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
-    Token, TokenStore, async_trait,
+use tower_logout::store::{
+    Rotation, Session, SessionId, SessionPolicy, SessionStore, SubjectStore,
 };
+use tower_logout::testing::{Application, Conformance, Report, Verdict};
+use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_trait};
 
-use crate::support::*;
+use support::*;
 
 /// What a store may get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl TokenStore for Faulty {
             (Fault::DoesNotReport, _) => Revocation::NotFound,
             (Fault::NamesTwoSessions, Revocation::Sessions(sessions)) => {
                 let another = [SessionId::new("another")];
-                Revocation::of(sessions.iter().cloned().chain(another))
+                Revocation::from_iter(sessions.iter().cloned().chain(another))
             }
             (_, revoked) => revoked,
         })
@@ -179,15 +179,18 @@ impl SessionStore for Faulty {
         self.store.find_session(id).await
     }
 
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        self.store.drop_expired(at_most).await
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        self.store.delete_expired(at_most).await
     }
 }
 
 async fn verdict(fault: Fault) -> Result<Report, Report> {
-    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
-    let expiring = store.clone().with_lifetime(Duration::ZERO);
-    Conformance::of(Faulty::new(store, fault))
+    let policy = SessionPolicy::new().with_reuse_leeway(Duration::ZERO);
+    let store = MemoryStore::new().with_policy(policy);
+    let expiring = store
+        .clone()
+        .with_policy(policy.with_lifetime(Duration::ZERO));
+    Conformance::new(Faulty::new(store, fault))
         .with_subjects()
         .with_expiring(Faulty::new(expiring, fault))
         .run()
@@ -245,10 +248,11 @@ async fn each_fault_breaks_the_promise_that_it_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_at_rest_in_clear_is_found_and_not_shown() {
-    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
+    let store =
+        MemoryStore::new().with_policy(SessionPolicy::new().with_reuse_leeway(Duration::ZERO));
     let store = Faulty::new(store, Fault::ToleratesReuse);
     let written = Arc::clone(&store.crowd);
-    let report = Conformance::of(store)
+    let report = Conformance::new(store)
         .with_at_rest(move || {
             let tokens = written.lock().unwrap().concat().into_bytes();
             async move { Ok(tokens) }
@@ -282,7 +286,10 @@ impl Application for Plain {
 async fn what_an_application_does_not_do_is_not_asked_and_the_report_says_so() {
     let store = MemoryStore::new();
     let app = Plain(store.clone());
-    let report = Conformance::of_application(store, app).run().await.unwrap();
+    let report = Conformance::for_application(store, app)
+        .run()
+        .await
+        .unwrap();
     let not_asked = report
         .verdicts()
         .filter(|(_, verdict)| matches!(verdict, Verdict::NotAsked(_)))

@@ -16,8 +16,8 @@ use tower::{Layer, service_fn};
 use tower_logout::reply::{Reply, ReplyBody};
 use tower_logout::{LogoutLayer, MemoryStore, Outcome};
 
-use crate::support::server::serve;
-use crate::support::*;
+use support::server::serve;
+use support::*;
 
 async fn server(store: MemoryStore) -> std::net::SocketAddr {
     let inner = service_fn(|request: Request<Incoming>| async move {
@@ -101,7 +101,7 @@ async fn over_http1_a_large_body_is_answered_and_the_connection_closed() {
 async fn over_http1_trailers_come_to_the_client_that_asks_for_them() {
     struct WithChecksum;
     impl Reply for WithChecksum {
-        fn reply(&self, _: &Outcome, _: &Parts) -> Response<ReplyBody> {
+        fn reply(&self, _: &Outcome, _: Parts) -> Response<ReplyBody> {
             let trailers = [("x-checksum".parse().unwrap(), "7".parse().unwrap())];
             let body = ReplyBody::from("bye").with_trailers(trailers.into_iter().collect());
             let mut response = Response::new(body);
@@ -112,7 +112,7 @@ async fn over_http1_trailers_come_to_the_client_that_asks_for_them() {
         }
     }
     let layer = LogoutLayer::builder(MemoryStore::new())
-        .reply_with(WithChecksum)
+        .reply(WithChecksum)
         .build()
         .unwrap();
     let inner = service_fn(|_: Request<Incoming>| async {

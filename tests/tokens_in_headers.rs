@@ -6,13 +6,15 @@ use http::request::Parts;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use tower::Layer;
+use tower_logout::outcome::FailureKind;
+use tower_logout::store::SessionStore;
+use tower_logout::token::TokenSourceKind;
 use tower_logout::{
-    ConfigError, CredentialKind, FailureKind, LogoutLayer, MemoryStore, Outcome, SessionStore,
-    Token, TokenStore, store_fn,
+    ConfigError, LogoutLayer, MemoryStore, Outcome, Token, TokenSource, TokenStore, store_fn,
 };
 
-use crate::support::log::Log;
-use crate::support::*;
+use support::log::Log;
+use support::*;
 
 fn with(headers: &[(&'static str, String)]) -> Request<TestBody> {
     let mut request = logout();
@@ -31,13 +33,13 @@ async fn a_bearer_token_is_ended_where_that_is_asked_for() {
     for scheme in ["Bearer", "bearer", "BEARER "] {
         let (store, token) = store_with_session().await;
         let layer = LogoutLayer::builder(store.clone())
-            .bearer()
+            .token_source(TokenSource::bearer())
             .build()
             .unwrap();
         let value = format!("{scheme} {}", token.expose());
         let answer = through(&layer, with(&[("authorization", value)])).await;
         answer.assert_is_logged_out();
-        assert_eq!(answer.credentials(), "bearer");
+        assert_eq!(answer.token_sources(), "bearer");
         assert!(!is_live(&store, &token).await);
     }
 }
@@ -52,8 +54,8 @@ async fn other_headers_than_cookies_are_not_read_by_default() {
     ]);
     let answer = through_default(store.clone(), request).await;
     answer.assert_is_logged_out();
-    assert_eq!(answer.credentials(), "none");
-    assert!(matches!(answer.outcome, Some(Outcome::NoCredential)));
+    assert_eq!(answer.token_sources(), "none");
+    assert!(matches!(answer.outcome, Some(Outcome::NoToken)));
     assert!(is_live(&store, &token).await);
 }
 
@@ -61,14 +63,14 @@ async fn other_headers_than_cookies_are_not_read_by_default() {
 async fn other_authorization_schemes_hold_no_token() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .bearer()
+        .token_source(TokenSource::bearer())
         .build()
         .unwrap();
     for value in ["", "Bearer", "Bearer ", "Basic {T}", "Bearer{T}", "{T}"] {
         let value = value.replace("{T}", token.expose());
         let answer = through(&layer, with(&[("authorization", value)])).await;
         answer.assert_is_logged_out();
-        assert!(matches!(answer.outcome, Some(Outcome::NoCredential)));
+        assert!(matches!(answer.outcome, Some(Outcome::NoToken)));
     }
     assert!(is_live(&store, &token).await);
 }
@@ -78,7 +80,7 @@ async fn a_named_header_is_read_in_any_case_and_in_all_its_fields() {
     let store = MemoryStore::new();
     let tokens = [open(&store, "alice").await, open(&store, "bob").await];
     let layer = LogoutLayer::builder(store.clone())
-        .token_header("X-Refresh-Token")
+        .token_source(TokenSource::header("X-Refresh-Token").unwrap())
         .build()
         .unwrap();
     let fields = tokens
@@ -86,7 +88,7 @@ async fn a_named_header_is_read_in_any_case_and_in_all_its_fields() {
         .map(|token| ("x-refresh-token", format!(" {} ", token.expose())));
     let answer = through(&layer, with(&fields)).await;
     answer.assert_is_logged_out();
-    assert_eq!(answer.credentials(), "header");
+    assert_eq!(answer.token_sources(), "header");
     for token in &tokens {
         assert!(!is_live(&store, token).await);
     }
@@ -96,19 +98,19 @@ async fn a_named_header_is_read_in_any_case_and_in_all_its_fields() {
 async fn metadata_is_read_from_grpc_calls_alone() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
-        .token_metadata("refresh-token")
+        .token_source(TokenSource::metadata("refresh-token").unwrap())
         .require_json(false)
         .build()
         .unwrap();
     let mut request = with(&[("refresh-token", token.expose().into())]);
     let answer = through(&layer, request.clone()).await;
-    assert_eq!(answer.credentials(), "none");
+    assert_eq!(answer.token_sources(), "none");
     assert!(is_live(&store, &token).await);
 
     let grpc = HeaderValue::from_static("application/grpc+proto");
     request.headers_mut().insert("content-type", grpc);
     let answer = through(&layer, request).await;
-    assert_eq!(answer.credentials(), "metadata");
+    assert_eq!(answer.token_sources(), "metadata");
     assert!(!is_live(&store, &token).await);
 }
 
@@ -117,20 +119,20 @@ async fn a_closure_finds_what_is_hidden_elsewhere_in_the_request() {
     let store = MemoryStore::new();
     let tokens = [open(&store, "alice").await, open(&store, "bob").await];
     let layer = LogoutLayer::builder(store.clone())
-        .token_fn(|request: &Parts| {
+        .token_source(TokenSource::from_fn(|request: &Parts| {
             request
                 .extensions
                 .get::<Vec<Token>>()
                 .cloned()
                 .unwrap_or_default()
-        })
+        }))
         .build()
         .unwrap();
     let mut request = with(&[]);
     request.extensions_mut().insert(tokens.to_vec());
     let answer = through(&layer, request).await;
     answer.assert_is_logged_out();
-    assert_eq!(answer.credentials(), "custom");
+    assert_eq!(answer.token_sources(), "custom");
     for token in &tokens {
         assert!(!is_live(&store, token).await);
     }
@@ -147,10 +149,10 @@ async fn all_that_is_found_is_ended_and_the_operator_is_told_where_it_was() {
     let hooked = Shared::default();
     let record = Arc::clone(&hooked);
     let layer = LogoutLayer::builder(store.clone())
-        .bearer()
-        .token_header("x-token")
-        .token_fn(move |_| [custom.clone()])
-        .hook(move |outcome, _| record.lock().unwrap().push(outcome.credentials()))
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::header("x-token").unwrap())
+        .token_source(TokenSource::from_fn(move |_| [custom.clone()]))
+        .on_outcome(move |outcome, _| record.lock().unwrap().push(outcome.token_sources()))
         .build()
         .unwrap();
     let log = Log::default();
@@ -165,9 +167,9 @@ async fn all_that_is_found_is_ended_and_the_operator_is_told_where_it_was() {
     answer.assert_is_logged_out();
     let outcome = answer.outcome.as_ref().unwrap();
     assert_eq!(outcome.sessions().len(), 4);
-    assert_eq!(answer.credentials(), "cookie+bearer+header+custom");
-    assert_eq!(*hooked.lock().unwrap(), [outcome.credentials()]);
-    assert!(!outcome.credentials().contains(CredentialKind::Metadata));
+    assert_eq!(answer.token_sources(), "cookie+bearer+header+custom");
+    assert_eq!(*hooked.lock().unwrap(), [outcome.token_sources()]);
+    assert!(!outcome.token_sources().contains(TokenSourceKind::Metadata));
     assert!(
         log.lines()[0].contains("credentials=cookie+bearer+header+custom"),
         "{:?}",
@@ -187,8 +189,8 @@ async fn one_token_in_several_places_is_one_store_call() {
         async { Ok(tower_logout::Revocation::Revoked) }
     });
     let layer = LogoutLayer::builder(store)
-        .bearer()
-        .token_header("x-token")
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::header("x-token").unwrap())
         .build()
         .unwrap();
     let token = Token::new("t");
@@ -198,7 +200,7 @@ async fn one_token_in_several_places_is_one_store_call() {
         ("x-token", "t".into()),
     ]);
     let answer = through(&layer, request).await;
-    assert_eq!(answer.credentials(), "cookie+bearer+header");
+    assert_eq!(answer.token_sources(), "cookie+bearer+header");
     assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
@@ -212,7 +214,10 @@ async fn planted_cookies_do_not_crowd_a_bearer_token_out() {
         let behind = behind.clone();
         async move { behind.revoke(&token).await }
     });
-    let layer = LogoutLayer::builder(counting).bearer().build().unwrap();
+    let layer = LogoutLayer::builder(counting)
+        .token_source(TokenSource::bearer())
+        .build()
+        .unwrap();
     let planted: Vec<_> = (0..100).map(|n| format!("refreshToken=t{n}")).collect();
     let request = with(&[("cookie", planted.join("; ")), bearer(&token)]);
     let answer = through(&layer, request).await;
@@ -227,8 +232,10 @@ async fn planted_cookies_do_not_crowd_a_bearer_token_out() {
 async fn a_token_of_16_kib_is_ended_and_a_longer_one_is_no_success() {
     let store = MemoryStore::new();
     let layer = LogoutLayer::builder(store.clone())
-        .bearer()
-        .token_fn(|request| request.extensions.get::<Token>().cloned())
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::from_fn(|request| {
+            request.extensions.get::<Token>().cloned()
+        }))
         .build()
         .unwrap();
     let token = Token::new("x".repeat(16 * 1024));
@@ -248,7 +255,7 @@ async fn a_token_of_16_kib_is_ended_and_a_longer_one_is_no_success() {
         assert_eq!(failure(&answer), FailureKind::TokenTooLong);
     }
     let layer = LogoutLayer::builder(store.clone())
-        .bearer()
+        .token_source(TokenSource::bearer())
         .max_token_len(20_000)
         .build()
         .unwrap();
@@ -265,7 +272,7 @@ async fn a_token_that_is_not_ascii_is_read_as_utf_8_and_as_latin_1() {
         let token = Token::new("t\u{f6}ken");
         store.open("alice", &token).await.unwrap();
         let layer = LogoutLayer::builder(store.clone())
-            .token_header("x-token")
+            .token_source(TokenSource::header("x-token").unwrap())
             .build()
             .unwrap();
         let mut request = with(&[]);
@@ -273,7 +280,7 @@ async fn a_token_that_is_not_ascii_is_read_as_utf_8_and_as_latin_1() {
         request.headers_mut().insert("x-token", value);
         let answer = through(&layer, request).await;
         answer.assert_is_logged_out();
-        assert_eq!(answer.credentials(), "header");
+        assert_eq!(answer.token_sources(), "header");
         assert!(!is_live(&store, &token).await);
     }
 }
@@ -283,21 +290,27 @@ async fn a_failure_says_where_the_tokens_were_too() {
     let failing = store_fn(|_| async { Err("down".into()) });
     let hanging = store_fn(|_| futures::future::pending());
     let token = Token::new("t");
-    let layer = LogoutLayer::builder(failing).bearer().build().unwrap();
+    let layer = LogoutLayer::builder(failing)
+        .token_source(TokenSource::bearer())
+        .build()
+        .unwrap();
     let answer = through(&layer, with(&[bearer(&token)])).await;
     answer.assert_is_failed_and_keeps_cookies();
-    assert_eq!(answer.credentials(), "bearer");
-    let layer = LogoutLayer::builder(hanging).bearer().build().unwrap();
+    assert_eq!(answer.token_sources(), "bearer");
+    let layer = LogoutLayer::builder(hanging)
+        .token_source(TokenSource::bearer())
+        .build()
+        .unwrap();
     let answer = through(&layer, with(&[bearer(&token)])).await;
     answer.assert_is_failed_and_keeps_cookies();
-    assert_eq!(answer.credentials(), "bearer");
+    assert_eq!(answer.token_sources(), "bearer");
 }
 
 #[test]
 fn a_header_that_can_hold_no_token_is_refused_when_the_layer_is_built() {
     let build = |name: &str| {
         LogoutLayer::builder(MemoryStore::new())
-            .token_header(name)
+            .token_source(TokenSource::header(name).unwrap())
             .build()
     };
     for name in ["", "x token", "cookie", "Cookie", "Authorization"] {
@@ -307,7 +320,7 @@ fn a_header_that_can_hold_no_token_is_refused_when_the_layer_is_built() {
     }
     assert!(build("x-token").is_ok());
     let refused = LogoutLayer::builder(MemoryStore::new())
-        .token_metadata("token-bin")
+        .token_source(TokenSource::metadata("token-bin").unwrap())
         .build()
         .unwrap_err();
     assert!(matches!(refused, ConfigError::InvalidTokenMetadata { .. }));
@@ -320,9 +333,9 @@ async fn no_token_of_a_header_is_in_an_event_an_outcome_or_a_debug() {
     let talkative =
         store_fn(|token: Token| async move { Err(format!("no {}", token.expose()).into()) });
     let builder = LogoutLayer::builder(talkative)
-        .bearer()
-        .token_header("x-token")
-        .token_fn(move |_| Some(custom.clone()));
+        .token_source(TokenSource::bearer())
+        .token_source(TokenSource::header("x-token").unwrap())
+        .token_source(TokenSource::from_fn(move |_| Some(custom.clone())));
     let shown_builder = format!("{builder:?}");
     let layer = builder.build().unwrap();
     let log = Log::default();

@@ -1,9 +1,9 @@
 //! A reverse proxy that logs out for an app that knows nothing of it.
 //!
 //! ```sh
-//! cargo run --example axum --features sqlite                                  # an app, on port 3000
+//! cargo run --example axum                                  # an app, on port 3000
 //! BIND=127.0.0.1:8000 \
-//!     cargo run --example gateway --features sqlite -- http://127.0.0.1:3000  # in front of it
+//!     cargo run --example gateway -- http://127.0.0.1:3000  # in front of it
 //!
 //! curl -c jar -H 'Content-Type: application/json' \
 //!     -d '{"username":"alice","password":"wonderland"}' http://127.0.0.1:8000/auth/login
@@ -59,7 +59,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, ServiceExt};
-use tower_logout::{BoxError, Logout, LogoutLayer, ResponseBody, SqlStore, TokenStore, store_fn};
+use tower_logout::body::ResponseBody;
+use tower_logout::{BoxError, Logout, LogoutLayer, TokenStore, store_fn};
+use tower_logout_sqlx::SqlStore;
 
 use authority::AuthorizationServer;
 use hop::{end_of_hop, forwarded, is_websocket};

@@ -13,7 +13,8 @@ use http_body_util::Empty;
 use libfuzzer_sys::fuzz_target;
 use tower::ServiceExt;
 use tower_logout::reply::Redirect;
-use tower_logout::{LogoutLayer, OriginCheck, Revocation, store_fn};
+use tower_logout::{LogoutLayer, Revocation, store_fn};
+use tower_logout::csrf::OriginCheck;
 
 const TRUSTED: &str = "https://app.example.com";
 
@@ -119,7 +120,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     if let Ok(text) = str::from_utf8(asked.origin)
-        && OriginCheck::new().trust(text).is_ok()
+        && OriginCheck::new().add_trusted_origin(text).is_ok()
     {
         assert_is_an_origin(text);
     }
@@ -131,7 +132,7 @@ fuzz_target!(|data: &[u8]| {
         async { Ok(Revocation::NotFound) }
     });
     let layer = LogoutLayer::builder(store)
-        .origin_check(OriginCheck::new().trust(TRUSTED).unwrap())
+        .origin_check(OriginCheck::new().add_trusted_origin(TRUSTED).unwrap())
         .forms(Redirect::to("/").unwrap())
         .build()
         .unwrap();

@@ -48,10 +48,10 @@ fuzz_target!(|text: &str| {
         _ => "/fixed",
     };
     let redirect = Redirect::to("/fixed").unwrap();
-    let redirect = redirect.return_to("return_to", LISTED).unwrap();
+    let redirect = redirect.with_return_to("return_to", LISTED).unwrap();
     let store = store_fn(|_| async { Ok(Revocation::NotFound) });
     let layer = LogoutLayer::builder(store)
-        .reply_with(redirect)
+        .reply(redirect)
         .build()
         .unwrap();
     let request = Request::post(uri)

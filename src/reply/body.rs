@@ -1,9 +1,14 @@
 //! The body of an answer.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
 
-/// The body of a [`Reply`](super::Reply): bytes, and trailers behind them if need be.
+/// The body of a [`Reply`](super::Reply): bytes, and trailers after them if there are any.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -13,20 +18,62 @@ use http::HeaderMap;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ReplyBody {
-    pub(crate) data: Bytes,
-    /// Boxed, lest every body is as large as the rarest.
-    pub(crate) trailers: Option<Box<HeaderMap>>,
+    /// Empty once the bytes are sent.
+    data: Bytes,
+    /// Boxed, so that not every body is as large as the rarest.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl ReplyBody {
-    /// With these trailers. None by default.
+    /// Sends these trailers after the bytes. None by default.
     ///
-    /// Over HTTP/1 a client sees them only if it has asked for trailers (RFC 9110 §6.5.1), and from
-    /// hyper only those that a `Trailer` header of the answer names.
+    /// Over HTTP/1 a client sees trailers only if the client asked for them (RFC 9110 §6.5.1). Hyper
+    /// sends only trailers that the `Trailer` header of the answer names.
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use tower_logout::reply::ReplyBody;
+    ///
+    /// let trailers = HeaderMap::from_iter([("x-checksum".parse().unwrap(), "7".parse().unwrap())]);
+    /// let body = ReplyBody::from("bye").with_trailers(trailers);
+    /// ```
     #[must_use]
     pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
         self.trailers = Some(Box::new(trailers));
         self
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(if self.data.is_empty() {
+            let trailers = self.trailers.take();
+            trailers.map(|trailers| Ok(Frame::trailers(*trailers)))
+        } else {
+            Some(Ok(Frame::data(std::mem::take(&mut self.data))))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.data.len() as u64;
+        if self.trailers.is_none() {
+            return SizeHint::with_exact(length);
+        }
+        // A server makes a `Content-Length` of an exact size. The length would be too short where
+        // gRPC-Web sends the trailers as a part of the body.
+        let mut hint = SizeHint::new();
+        hint.set_lower(length);
+        hint
     }
 }
 
@@ -47,6 +94,12 @@ impl From<&'static str> for ReplyBody {
 
 impl From<String> for ReplyBody {
     fn from(data: String) -> Self {
+        Bytes::from(data).into()
+    }
+}
+
+impl From<Vec<u8>> for ReplyBody {
+    fn from(data: Vec<u8>) -> Self {
         Bytes::from(data).into()
     }
 }

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::ReplyBody;
-use crate::{Outcome, Refusal};
+use crate::outcome::{Outcome, Rejection};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -15,13 +15,13 @@ const EMPTY_MESSAGE: &str = "\0\0\0\0\0";
 /// gRPC's protocol over HTTP/2). The HTTP status is always `200`.
 pub(super) fn reply(outcome: &Outcome) -> Response<ReplyBody> {
     let status = match outcome {
-        Outcome::Revoked { .. } | Outcome::AlreadyEnded { .. } | Outcome::NoCredential => "0",
-        Outcome::Refused {
-            reason: Refusal::NoSubject,
+        Outcome::Revoked { .. } | Outcome::Inactive { .. } | Outcome::NoToken => "0",
+        Outcome::Rejected {
+            rejection: Rejection::NoSubject,
             ..
         } => "16", // UNAUTHENTICATED
-        Outcome::Refused { .. } => "7", // PERMISSION_DENIED
-        Outcome::Failed(_) => "13",     // INTERNAL
+        Outcome::Rejected { .. } => "7", // PERMISSION_DENIED
+        Outcome::Failed(_) => "13",      // INTERNAL
     };
     let status = HeaderValue::from_static(status);
     let mut response = Response::new(ReplyBody::default());

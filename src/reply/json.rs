@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Reply, ReplyBody};
-use crate::{Outcome, Refusal};
+use crate::outcome::{Outcome, Rejection};
 
 /// JSON, as the contract has it: `{"message":"Logged out successfully"}`, or
 /// `{"error":"Error logging out"}` and the like.
@@ -19,7 +19,7 @@ use crate::{Outcome, Refusal};
 /// # fn main() -> Result<(), tower_logout::ConfigError> {
 /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
 /// let layer = LogoutLayer::builder(store)
-///     .reply_with(Json::new().success("Bye").problem_details())
+///     .reply(Json::new().with_success("Bye").with_problem_details())
 ///     .build()?;
 /// # Ok(())
 /// # }
@@ -74,9 +74,9 @@ impl Default for Json {
         Self {
             success: Message::success("Logged out successfully".into()),
             failure: Message::error(super::FAILURE.into()),
-            wrong_type: Message::error(Refusal::NotJson.to_string()),
-            cross_origin: Message::error(Refusal::CrossOrigin.to_string()),
-            no_subject: Message::error(Refusal::NoSubject.to_string()),
+            wrong_type: Message::error(Rejection::UnsupportedMediaType.to_string()),
+            cross_origin: Message::error(Rejection::CrossOrigin.to_string()),
+            no_subject: Message::error(Rejection::NoSubject.to_string()),
             problem_details: false,
         }
     }
@@ -91,9 +91,9 @@ impl Json {
     /// What a client is told that is logged out. `Logged out successfully` by default.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().success("Bye");
+    /// tower_logout::reply::Json::new().with_success("Bye");
     /// ```
-    pub fn success(mut self, text: impl Into<String>) -> Self {
+    pub fn with_success(mut self, text: impl Into<String>) -> Self {
         self.success = Message::success(text.into());
         self
     }
@@ -101,9 +101,9 @@ impl Json {
     /// What a client is told whose logout failed. `Error logging out` by default.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().failure("Try again");
+    /// tower_logout::reply::Json::new().with_failure("Try again");
     /// ```
-    pub fn failure(mut self, text: impl Into<String>) -> Self {
+    pub fn with_failure(mut self, text: impl Into<String>) -> Self {
         self.failure = self.error(text, StatusCode::INTERNAL_SERVER_ERROR);
         self
     }
@@ -112,20 +112,20 @@ impl Json {
     /// and that a JSON body makes clients send it.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().not_json("Send JSON");
+    /// tower_logout::reply::Json::new().with_unsupported_media_type("Send JSON");
     /// ```
-    pub fn not_json(mut self, text: impl Into<String>) -> Self {
-        self.wrong_type = self.error(text, Refusal::NotJson.status());
+    pub fn with_unsupported_media_type(mut self, text: impl Into<String>) -> Self {
+        self.wrong_type = self.error(text, Rejection::UnsupportedMediaType.status());
         self
     }
 
     /// What a client from another origin is told. `Cross-origin logout is not allowed` by default.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().cross_origin("Log out where you logged in");
+    /// tower_logout::reply::Json::new().with_cross_origin("Log out where you logged in");
     /// ```
-    pub fn cross_origin(mut self, text: impl Into<String>) -> Self {
-        self.cross_origin = self.error(text, Refusal::CrossOrigin.status());
+    pub fn with_cross_origin(mut self, text: impl Into<String>) -> Self {
+        self.cross_origin = self.error(text, Rejection::CrossOrigin.status());
         self
     }
 
@@ -133,10 +133,10 @@ impl Json {
     /// end other sessions: this one has ended` by default.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().no_subject("Log in again");
+    /// tower_logout::reply::Json::new().with_no_subject("Log in again");
     /// ```
-    pub fn no_subject(mut self, text: impl Into<String>) -> Self {
-        self.no_subject = self.error(text, Refusal::NoSubject.status());
+    pub fn with_no_subject(mut self, text: impl Into<String>) -> Self {
+        self.no_subject = self.error(text, Rejection::NoSubject.status());
         self
     }
 
@@ -144,21 +144,21 @@ impl Json {
     /// default, as the contract has them as `application/json`.
     ///
     /// ```
-    /// tower_logout::reply::Json::new().problem_details();
+    /// tower_logout::reply::Json::new().with_problem_details();
     /// ```
-    pub fn problem_details(mut self) -> Self {
+    pub fn with_problem_details(mut self) -> Self {
         self.problem_details = true;
-        let [failure, not_json, cross_origin, no_subject] = [
+        let [failure, unsupported_media_type, cross_origin, no_subject] = [
             &self.failure,
             &self.wrong_type,
             &self.cross_origin,
             &self.no_subject,
         ]
         .map(|message| message.text.clone());
-        self.failure(failure)
-            .not_json(not_json)
-            .cross_origin(cross_origin)
-            .no_subject(no_subject)
+        self.with_failure(failure)
+            .with_unsupported_media_type(unsupported_media_type)
+            .with_cross_origin(cross_origin)
+            .with_no_subject(no_subject)
     }
 
     fn error(&self, text: impl Into<String>, status: StatusCode) -> Message {
@@ -172,22 +172,18 @@ impl Json {
     #[cold]
     fn error_of(&self, outcome: &Outcome) -> &Message {
         match outcome {
-            Outcome::Refused { reason, .. } => match reason {
-                Refusal::NotJson => &self.wrong_type,
-                Refusal::CrossOrigin => &self.cross_origin,
-                Refusal::NoSubject => &self.no_subject,
+            Outcome::Rejected { rejection, .. } => match rejection {
+                Rejection::UnsupportedMediaType => &self.wrong_type,
+                Rejection::CrossOrigin => &self.cross_origin,
+                Rejection::NoSubject => &self.no_subject,
             },
             _ => &self.failure,
         }
     }
+}
 
-    /// `headers` is an empty map that has room for the answer's.
-    #[expect(
-        clippy::inline_always,
-        reason = "else the default answer is copied twice"
-    )]
-    #[inline(always)]
-    pub(super) fn answer(&self, outcome: &Outcome, mut headers: HeaderMap) -> Response<ReplyBody> {
+impl Reply for Json {
+    fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
         let is_error = !outcome.is_logged_out();
         let message = if is_error {
             self.error_of(outcome)
@@ -195,22 +191,23 @@ impl Json {
             &self.success
         };
         let content_type = if is_error && self.problem_details {
-            HeaderValue::from_static("application/problem+json")
+            "application/problem+json"
         } else {
-            HeaderValue::from_static("application/json")
+            "application/json"
         };
-        headers.insert(CONTENT_TYPE, content_type);
         let mut response = Response::new(ReplyBody::from(message.bytes.clone()));
         if is_error {
             *response.status_mut() = outcome.status();
         }
+        // The request's map has room for the headers of the answer.
+        let mut headers = request.headers;
+        headers.clear();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         *response.headers_mut() = headers;
         response
     }
-}
 
-impl Reply for Json {
-    fn reply(&self, outcome: &Outcome, _: &Parts) -> Response<ReplyBody> {
-        self.answer(outcome, HeaderMap::new())
+    fn reads_request(&self) -> bool {
+        false
     }
 }

@@ -1,42 +1,43 @@
-//! What a logout is answered with.
+//! The answer to a logout.
 //!
-//! [`Json`] is the contract's answer, and the default. Where an answer has another shape, there are
-//! [`NoContent`] and [`Redirect`], and [`Reply`] for one of your own.
+//! [`Json`] is the default. [`NoContent`] and [`Redirect`] answer in another shape, [`from_fn`] makes a
+//! reply of a closure, and [`Reply`] is the trait for one of your own.
 
+mod answer;
 mod body;
-mod by_client;
+mod clear_site_data;
+mod from_fn;
 mod grpc;
 mod json;
+mod negotiated;
 mod no_content;
 mod redirect;
-mod site_data;
 
-use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, WWW_AUTHENTICATE};
+use http::Response;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::{Outcome, Scope};
+pub(crate) use self::answer::Answer;
+pub use self::body::ReplyBody;
+pub use self::clear_site_data::SiteData;
+pub(crate) use self::clear_site_data::clear_site_data;
+pub use self::from_fn::{FromFn, from_fn};
+pub use self::json::Json;
+pub(crate) use self::negotiated::Negotiated;
+pub use self::no_content::NoContent;
+pub use self::redirect::Redirect;
 
-pub use body::ReplyBody;
-pub(crate) use by_client::ByClient;
-pub use json::Json;
-pub use no_content::NoContent;
-pub use redirect::Redirect;
-pub use site_data::SiteData;
-pub(crate) use site_data::clear_site_data;
+use crate::outcome::Outcome;
 
-/// The contract's word for a logout that failed (§5).
+/// The body of a failed logout.
 const FAILURE: &str = "Error logging out";
 
-/// Makes the answer to a logout. Set by [`reply_with`](crate::LogoutLayerBuilder::reply_with).
+/// Makes the answer to a logout. Set by [`LogoutLayerBuilder::reply`](crate::builder::LogoutLayerBuilder::reply).
 ///
-/// The layer adds `Cache-Control: no-store` and the removal cookies, and takes a `Content-Length` away:
-/// the server knows the length of the body, and whether its answer may have the header. An answer
-/// that tells [`Outcome::Revoked`] from [`Outcome::AlreadyEnded`] lets a client guess tokens. A panic
-/// in it is the server's to catch, as one of a handler is; the session is ended by then.
+/// The layer adds `Cache-Control: no-store` and the removal cookies. The layer removes a
+/// `Content-Length`: the server knows the length of the body.
 ///
-/// A closure from an outcome to a response is a `Reply` that does not look at the request.
+/// An answer that tells [`Outcome::Revoked`] from [`Outcome::Inactive`] lets a client guess tokens. The
+/// server catches a panic of a reply like one of a handler; the session has ended by then.
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -48,7 +49,7 @@ const FAILURE: &str = "Error logging out";
 /// struct InTheirLanguage;
 ///
 /// impl Reply for InTheirLanguage {
-///     fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+///     fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
 ///         let german = request.headers.get("accept-language").is_some_and(|value| value == "de");
 ///         let text = match (outcome.is_logged_out(), german) {
 ///             (true, true) => "Abgemeldet",
@@ -64,92 +65,27 @@ const FAILURE: &str = "Error logging out";
 ///
 /// # fn main() -> Result<(), tower_logout::ConfigError> {
 /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-/// let layer = LogoutLayer::builder(store).reply_with(InTheirLanguage).build()?;
+/// let layer = LogoutLayer::builder(store).reply(InTheirLanguage).build()?;
 /// # Ok(())
 /// # }
 /// ```
 pub trait Reply: Send + Sync + 'static {
     /// The answer to this request, whose body nobody has read.
-    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody>;
-}
+    fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody>;
 
-impl<F, B> Reply for F
-where
-    F: Fn(&Outcome) -> Response<B> + Send + Sync + 'static,
-    B: Into<Bytes>,
-{
-    fn reply(&self, outcome: &Outcome, _: &Parts) -> Response<ReplyBody> {
-        self(outcome).map(|body| ReplyBody::from(body.into()))
+    /// Whether [`reply`](Self::reply) looks at the request. `true` by default.
+    ///
+    /// If `false`, the layer drops the request's URI, headers and extensions before it calls the store.
+    /// A logout that waits for its store then holds less memory.
+    fn reads_request(&self) -> bool {
+        true
     }
 }
 
-/// What a client is told of an outcome other than success.
+/// The text of every outcome other than success.
 fn error_text(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Refused { reason, .. } => reason.to_string(),
+        Outcome::Rejected { rejection, .. } => rejection.to_string(),
         _ => FAILURE.into(),
-    }
-}
-
-/// The answer to a logout: the reply, and what every answer has.
-pub(crate) struct Answer {
-    /// The contract's.
-    pub(crate) json: Json,
-    /// Instead of it.
-    pub(crate) other: Option<Box<dyn Reply>>,
-    pub(crate) removals: Box<[HeaderValue]>,
-    pub(crate) clear_site_data: Option<HeaderValue>,
-    pub(crate) clear_on_failure: bool,
-}
-
-/// What is left of a request while its logout is under way.
-pub(crate) enum Asked {
-    /// Its header map without the headers, which has room for the answer's.
-    Emptied(HeaderMap),
-    /// All of it, for a reply that may look at it.
-    Whole(Box<Parts>),
-}
-
-impl Asked {
-    /// Without the headers before the store is called: while it is pending, its logout holds no token
-    /// but those that it ends.
-    pub(crate) fn emptied(mut headers: HeaderMap) -> Self {
-        headers.clear();
-        Self::Emptied(headers)
-    }
-}
-
-impl Answer {
-    pub(crate) fn to(&self, outcome: Outcome, asked: Asked) -> Response<ReplyBody> {
-        let mut response = match asked {
-            Asked::Emptied(recycled) => self.json.answer(&outcome, recycled),
-            Asked::Whole(request) => {
-                let reply = self.other.as_deref().unwrap_or(&self.json);
-                let mut response = reply.reply(&outcome, &request);
-                response.headers_mut().remove(CONTENT_LENGTH);
-                response
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let clears = outcome.scope() != Scope::Others
-            && match &outcome {
-                Outcome::Failed(_) => self.clear_on_failure,
-                outcome => outcome.is_logged_out(),
-            };
-        if clears {
-            for removal in &self.removals {
-                headers.append(SET_COOKIE, removal.clone());
-            }
-            if let Some(value) = &self.clear_site_data {
-                headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
-            }
-        } else if response.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1. Browsers ask nobody for a password for this scheme.
-            let challenge = response.headers_mut().entry(WWW_AUTHENTICATE);
-            challenge.or_insert(HeaderValue::from_static("Bearer"));
-        }
-        response.extensions_mut().insert(outcome);
-        response
     }
 }

@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 
 use super::{Json, Reply, ReplyBody};
-use crate::Outcome;
+use crate::outcome::Outcome;
 
 /// `204` for a client that is logged out, and errors as [`Json`] has them.
 ///
@@ -14,7 +14,7 @@ use crate::Outcome;
 ///
 /// # fn main() -> Result<(), tower_logout::ConfigError> {
 /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-/// let layer = LogoutLayer::builder(store).reply_with(NoContent::new()).build()?;
+/// let layer = LogoutLayer::builder(store).reply(NoContent::new()).build()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -34,22 +34,26 @@ impl NoContent {
     /// ```
     /// use tower_logout::reply::{Json, NoContent};
     ///
-    /// NoContent::new().errors(Json::new().problem_details());
+    /// NoContent::new().with_errors(Json::new().problem_details());
     /// ```
     #[must_use]
-    pub fn errors(mut self, errors: Json) -> Self {
+    pub fn with_errors(mut self, errors: Json) -> Self {
         self.errors = errors;
         self
     }
 }
 
 impl Reply for NoContent {
-    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+    fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
         if !outcome.is_logged_out() {
             return self.errors.reply(outcome, request);
         }
         let mut response = Response::new(ReplyBody::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
+    }
+
+    fn reads_request(&self) -> bool {
+        false
     }
 }

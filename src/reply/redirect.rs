@@ -5,7 +5,8 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Uri};
 
 use super::{Reply, ReplyBody};
-use crate::{ConfigError, Outcome};
+use crate::error::ConfigError;
+use crate::outcome::Outcome;
 
 /// `303` to a page for a browser that is logged out (RFC 9110 §15.4.4), and errors as plain text.
 ///
@@ -13,13 +14,13 @@ use crate::{ConfigError, Outcome};
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
-/// use tower_logout::OriginCheck;
+/// use tower_logout::csrf::OriginCheck;
 /// use tower_logout::reply::Redirect;
 ///
 /// # fn main() -> Result<(), tower_logout::ConfigError> {
 /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-/// let bye = Redirect::to("/login")?.return_to("return_to", ["/", "https://www.example.com/bye"])?;
-/// let layer = LogoutLayer::builder(store).reply_with(bye).build()?;
+/// let bye = Redirect::to("/login")?.with_return_to("return_to", ["/", "https://www.example.com/bye"])?;
+/// let layer = LogoutLayer::builder(store).reply(bye).build()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -54,7 +55,7 @@ impl Redirect {
     /// use tower_logout::reply::Redirect;
     ///
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
-    /// Redirect::to("/login")?.return_to("next", ["/", "/shop"])?;
+    /// Redirect::to("/login")?.with_return_to("next", ["/", "/shop"])?;
     /// # Ok(())
     /// # }
     /// ```
@@ -62,7 +63,7 @@ impl Redirect {
     /// # Errors
     ///
     /// As for [`to`](Self::to).
-    pub fn return_to<I>(
+    pub fn with_return_to<I>(
         mut self,
         parameter: impl Into<String>,
         allowed: I,
@@ -95,7 +96,7 @@ impl Redirect {
 }
 
 impl Reply for Redirect {
-    fn reply(&self, outcome: &Outcome, request: &Parts) -> Response<ReplyBody> {
+    fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::default());
         if outcome.is_logged_out() {
             *response.status_mut() = StatusCode::SEE_OTHER;
@@ -170,7 +171,12 @@ mod tests {
                 matches!(refused, Err(ConfigError::InvalidRedirect { .. })),
                 "{target:?}"
             );
-            assert!(Redirect::to("/").unwrap().return_to("r", [target]).is_err());
+            assert!(
+                Redirect::to("/")
+                    .unwrap()
+                    .with_return_to("r", [target])
+                    .is_err()
+            );
         }
         for target in [
             "/",
@@ -203,7 +209,7 @@ mod tests {
         #[test]
         fn whatever_is_accepted_is_on_the_list(query in query()) {
             const LISTED: [&str; 2] = ["/bye", "https://www.example.com/bye"];
-            let redirect = Redirect::to("/fixed").unwrap().return_to("return_to", LISTED).unwrap();
+            let redirect = Redirect::to("/fixed").unwrap().with_return_to("return_to", LISTED).unwrap();
             let request = Request::builder().uri(format!("/auth/logout?{query}")).body(());
             let Ok(request) = request else { return Ok(()) };
             let target = redirect.target(request.uri()).to_str().unwrap().to_owned();

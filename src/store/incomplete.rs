@@ -11,9 +11,10 @@ use super::{BoxError, Revocation, Transient};
 /// failed: a replica is late, or one of two databases is down.
 ///
 /// ```
-/// use tower_logout::{BoxError, Incomplete, Revocation, SessionId};
+/// use tower_logout::{BoxError, Revocation};
+/// use tower_logout::store::{Incomplete, SessionId};
 ///
-/// let ended = Revocation::of([SessionId::new("1f0c")]);
+/// let ended = Revocation::from_iter([SessionId::new("1f0c")]);
 /// let error: BoxError = Incomplete::new(ended, "the second database is down").into();
 /// assert_eq!(error.source().unwrap().to_string(), "the second database is down");
 /// ```
@@ -29,6 +30,54 @@ impl Incomplete {
         let error = error.into();
         Self { ended, error }
     }
+
+    /// The sessions that were ended before this error, or before an error that it was made of.
+    ///
+    /// ```
+    /// use tower_logout::{BoxError, Revocation};
+    /// use tower_logout::store::Incomplete;
+    ///
+    /// let error: BoxError = Incomplete::new(Revocation::Revoked, "a replica is late").into();
+    /// assert_eq!(Incomplete::ended_by(&*error), Revocation::Revoked);
+    /// ```
+    pub fn ended_by(error: &(dyn Error + 'static)) -> Revocation {
+        std::iter::successors(Some(error), |&error| made_of(error))
+            .filter_map(|error| error.downcast_ref::<Self>())
+            .fold(Revocation::NotFound, |ended, error| {
+                ended.and(error.ended.clone())
+            })
+    }
+
+    /// The result of two revocations of one logout. An error of either is an error, and names the
+    /// sessions that the other one ended.
+    ///
+    /// # Errors
+    ///
+    /// The first error, as an [`Incomplete`] where sessions were ended.
+    ///
+    /// ```
+    /// use tower_logout::Revocation;
+    /// use tower_logout::store::Incomplete;
+    ///
+    /// let result = Incomplete::both(Ok(Revocation::Revoked), Err("the second database is down".into()));
+    /// assert!(result.unwrap_err().is::<Incomplete>());
+    /// ```
+    pub fn both(
+        one: Result<Revocation, BoxError>,
+        other: Result<Revocation, BoxError>,
+    ) -> Result<Revocation, BoxError> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok(one.and(other)),
+            (Ok(Revocation::NotFound), failed) | (failed, Ok(Revocation::NotFound)) => failed,
+            (Ok(ended), Err(error)) | (Err(error), Ok(ended)) => {
+                Err(Self::new(ended, error).into())
+            }
+            (Err(error), Err(other)) => match Self::ended_by(&*other) {
+                Revocation::NotFound => Err(error),
+                ended => Err(Self::new(ended, error).into()),
+            },
+        }
+    }
 }
 
 impl fmt::Display for Incomplete {
@@ -43,37 +92,10 @@ impl Error for Incomplete {
     }
 }
 
-/// What was ended according to an error, or to one that it was made of.
-pub(crate) fn ended_before(error: &(dyn Error + 'static)) -> Revocation {
-    std::iter::successors(Some(error), |&error| made_of(error))
-        .filter_map(|error| error.downcast_ref::<Incomplete>())
-        .fold(Revocation::NotFound, |ended, error| {
-            ended.and(error.ended.clone())
-        })
-}
-
 /// The next error of a chain. One that is marked has the text of the mark, and is passed over by `source`.
 fn made_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<Transient>() {
         Some(transient) => Some(transient.marked()),
         None => error.source(),
-    }
-}
-
-/// What two revocations came to together: an error of either is an error.
-pub(super) fn both(
-    one: Result<Revocation, BoxError>,
-    other: Result<Revocation, BoxError>,
-) -> Result<Revocation, BoxError> {
-    match (one, other) {
-        (Ok(one), Ok(other)) => Ok(one.and(other)),
-        (Ok(Revocation::NotFound), failed) | (failed, Ok(Revocation::NotFound)) => failed,
-        (Ok(ended), Err(error)) | (Err(error), Ok(ended)) => {
-            Err(Incomplete::new(ended, error).into())
-        }
-        (Err(error), Err(other)) => match ended_before(&*other) {
-            Revocation::NotFound => Err(error),
-            ended => Err(Incomplete::new(ended, error).into()),
-        },
     }
 }

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::join;
 
-use super::incomplete::both;
 use super::{
-    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
+    BoxError, Incomplete, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
+    TokenStore,
 };
-use crate::Token;
+use crate::token::Token;
 
 /// Two stores during a migration: sessions are opened in the new one, and live on in the old one until
 /// they end.
@@ -20,7 +20,8 @@ use crate::Token;
 /// last session of the old store has expired, the new one can stand alone.
 ///
 /// ```
-/// use tower_logout::{LogoutLayer, MemoryStore, MigrationStore};
+/// use tower_logout::{LogoutLayer, MemoryStore};
+/// use tower_logout::store::MigrationStore;
 ///
 /// let (old, new) = (MemoryStore::new(), MemoryStore::new());
 /// let layer = LogoutLayer::new(MigrationStore::new(old, new));
@@ -52,7 +53,7 @@ impl<Old: TokenStore, New: TokenStore> TokenStore for MigrationStore<Old, New> {
         let old = unless_panicked(async { self.old.revoke(token).await });
         let new = unless_panicked(async { self.new.revoke(token).await });
         let (old, new) = join(old, new).await;
-        both(old, new)
+        Incomplete::both(old, new)
     }
 }
 
@@ -69,7 +70,7 @@ impl<Old: SubjectStore, New: SubjectStore> SubjectStore for MigrationStore<Old, 
         let old = unless_panicked(async { self.old.revoke_subject(subject, keep).await });
         let new = unless_panicked(async { self.new.revoke_subject(subject, keep).await });
         let (old, new) = join(old, new).await;
-        both(old, new)
+        Incomplete::both(old, new)
     }
 }
 
@@ -105,10 +106,10 @@ impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, 
         }
     }
 
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        let dropped = self.old.drop_expired(at_most).await?;
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        let dropped = self.old.delete_expired(at_most).await?;
         // A store may drop more than it was asked for.
         let rest = at_most.saturating_sub(dropped);
-        Ok(dropped.saturating_add(self.new.drop_expired(rest).await?))
+        Ok(dropped.saturating_add(self.new.delete_expired(rest).await?))
     }
 }

@@ -1,53 +1,37 @@
 //! The store of refresh tokens: what a logout asks of it, and what a login and a refresh do.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use smallvec::SmallVec;
 
-use crate::Token;
+use crate::token::Token;
 
 mod incomplete;
-#[cfg(feature = "memory")]
 mod memory;
 mod migration;
-#[cfg(feature = "_random")]
+mod policy;
 mod random;
-#[cfg(feature = "redis")]
-mod redis;
 #[cfg(feature = "retry")]
 mod retry;
+mod revocation;
+mod scope;
 mod session;
-#[cfg(feature = "_stores")]
-mod shared;
-#[cfg(feature = "_sql")]
-mod sql;
-mod subject;
 mod transient;
 
 pub use incomplete::Incomplete;
-pub(crate) use incomplete::ended_before;
-#[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use migration::MigrationStore;
-#[cfg(feature = "_random")]
+pub use policy::SessionPolicy;
 pub(crate) use random::random_hex;
-#[cfg(feature = "redis")]
-pub use redis::{RedisConnection, RedisStore};
 #[cfg(feature = "retry")]
 pub use retry::RetryStore;
+pub use revocation::{Revocation, SessionId, SessionIds};
+pub use scope::{Scope, SubjectStore};
 #[cfg(feature = "tokio")]
-pub use session::drop_expired_every;
-pub use session::{Rotation, Session, SessionStore};
-#[cfg(feature = "_sql")]
-pub use sql::{
-    ExistingTable, Expiry, Live, Mark, SqlPool, SqlStore, SqlStoreBuilder, SubjectTableStore,
-    TableStore, TokenFormat,
-};
-pub use subject::{Scope, SubjectStore};
+pub use session::delete_expired_every;
+pub use session::{Rotation, Session, SessionStore, TokenTaken};
 pub use transient::Transient;
 
 pub use tower::BoxError;
@@ -75,7 +59,7 @@ pub use tower::BoxError;
 /// # Example
 ///
 /// ```
-/// use tower_logout::{BoxError, Revocation, Token, TokenStore, async_trait};
+/// use tower_logout::{async_trait, BoxError, Revocation, Token, TokenStore};
 /// # struct Pool;
 /// # impl Pool {
 /// #     async fn execute(&self, _: &str, _: &str) -> Result<u64, BoxError> { Ok(1) }
@@ -108,7 +92,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// Whatever kept the store from knowing that the token is dead. The client is told nothing of
-    /// it; the operator finds it in [`Failure`](crate::Failure).
+    /// it; the operator finds it in [`Failure`](crate::outcome::Failure).
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError>;
 }
 
@@ -123,160 +107,6 @@ impl<T: TokenStore + ?Sized> TokenStore for Arc<T> {
 impl<T: TokenStore + ?Sized> TokenStore for Box<T> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         (**self).revoke(token).await
-    }
-}
-
-/// What [`TokenStore::revoke`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Revocation {
-    /// The token was not alive.
-    NotFound,
-    /// The session was ended. The store has no ids for its sessions.
-    Revoked,
-    /// These sessions were ended. A denylist for access tokens follows their ids.
-    Sessions(Sessions),
-}
-
-impl Revocation {
-    /// These sessions were ended, if there are any.
-    ///
-    /// ```
-    /// use tower_logout::Revocation;
-    ///
-    /// assert_eq!(Revocation::of([]), Revocation::NotFound);
-    /// ```
-    pub fn of(ended: impl IntoIterator<Item = SessionId>) -> Self {
-        let ended: Sessions = ended.into_iter().collect();
-        if ended.is_empty() {
-            Self::NotFound
-        } else {
-            Self::Sessions(ended)
-        }
-    }
-}
-
-impl Revocation {
-    /// What two revocations ended.
-    pub(crate) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::NotFound, found) | (found, Self::NotFound) => found,
-            (Self::Sessions(mut some), Self::Sessions(more)) => {
-                some.append(more);
-                Self::Sessions(some)
-            }
-            (Self::Sessions(named), Self::Revoked) | (Self::Revoked, Self::Sessions(named)) => {
-                Self::Sessions(named)
-            }
-            (Self::Revoked, Self::Revoked) => Self::Revoked,
-        }
-    }
-}
-
-/// The opaque id of a session: the same for all tokens of its rotation family, and no secret.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(Arc<str>);
-
-impl SessionId {
-    /// Takes over an id.
-    pub fn new(id: impl Into<Arc<str>>) -> Self {
-        Self(id.into())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    #[cfg(feature = "_stores")]
-    fn generate() -> Result<Self, BoxError> {
-        Ok(Self::new(random_hex::<16>()?.as_str()))
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({})", self.0)
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Ids of sessions; derefs to a slice.
-///
-/// ```
-/// use tower_logout::{SessionId, Sessions};
-///
-/// let ended: Sessions = [SessionId::new("1f0c")].into_iter().collect();
-/// assert_eq!(ended[0].as_str(), "1f0c");
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sessions(SmallVec<[SessionId; 1]>);
-
-impl From<SessionId> for Sessions {
-    fn from(id: SessionId) -> Self {
-        Self(SmallVec::from_buf([id]))
-    }
-}
-
-impl FromIterator<SessionId> for Sessions {
-    fn from_iter<I: IntoIterator<Item = SessionId>>(ids: I) -> Self {
-        let mut sessions = Self::default();
-        sessions.extend(ids);
-        sessions
-    }
-}
-
-impl Sessions {
-    pub(crate) fn append(&mut self, other: Self) {
-        // Nearly always there is one token, and its list is taken as it is.
-        if self.0.is_empty() {
-            *self = other;
-        } else {
-            self.extend(other.0);
-        }
-    }
-
-    /// Adds those that are not there yet: each session is named once.
-    fn extend(&mut self, ids: impl IntoIterator<Item = SessionId>) {
-        /// Beyond this a search costs more than a set does.
-        const FEW: usize = 16;
-        let mut known = HashSet::new();
-        for id in ids {
-            if self.0.len() < FEW {
-                if !self.0.contains(&id) {
-                    self.0.push(id);
-                }
-                continue;
-            }
-            if known.is_empty() {
-                known.extend(self.0.iter().cloned());
-            }
-            if known.insert(id.clone()) {
-                self.0.push(id);
-            }
-        }
-    }
-}
-
-impl<'s> IntoIterator for &'s Sessions {
-    type Item = &'s SessionId;
-    type IntoIter = std::slice::Iter<'s, SessionId>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
-impl std::ops::Deref for Sessions {
-    type Target = [SessionId];
-
-    fn deref(&self) -> &[SessionId] {
-        &self.0
     }
 }
 

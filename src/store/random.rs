@@ -12,7 +12,7 @@ pub(crate) fn random_hex<const BYTES: usize>() -> Result<Zeroizing<String>, BoxE
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -6,26 +6,26 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 
-use super::incomplete::{both, ended_before};
 use super::{
-    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
-    Transient,
+    BoxError, Incomplete, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
+    TokenStore, Transient,
 };
-use crate::Token;
+use crate::token::Token;
 
 /// Tries a store again when its error is marked as [`Transient`], as those of our own stores are.
 ///
-/// The attempts are within the layer's [deadline](crate::LogoutLayerBuilder::deadline), and go on in
+/// The attempts are within the layer's [deadline](crate::builder::LogoutLayerBuilder::deadline), and go on in
 /// the background when it has passed. [`open`](SessionStore::open) and
 /// [`rotate`](SessionStore::rotate) are not tried again: after a rotation whose answer was lost, a second
 /// one is reuse, which ends the session unless it is within the
 /// [leeway](SessionStore::reuse_leeway).
 ///
 /// Of a revocation whose answer was lost, the second attempt finds nothing: that logout is
-/// [`AlreadyEnded`](crate::Outcome::AlreadyEnded), and its session is named to nobody.
+/// [`Inactive`](crate::outcome::Outcome::Inactive), and its session is named to nobody.
 ///
 /// ```
-/// use tower_logout::{LogoutLayer, MemoryStore, RetryStore};
+/// use tower_logout::{LogoutLayer, MemoryStore};
+/// use tower_logout::store::RetryStore;
 ///
 /// let layer = LogoutLayer::new(RetryStore::new(MemoryStore::new()));
 /// ```
@@ -50,11 +50,12 @@ impl<S> RetryStore<S> {
     /// How many more attempts there are. 3 by default.
     ///
     /// ```
-    /// # use tower_logout::{MemoryStore, RetryStore};
-    /// let store = RetryStore::new(MemoryStore::new()).with_attempts(5);
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::store::RetryStore;
+    /// let store = RetryStore::new(MemoryStore::new()).with_max_retries(5);
     /// ```
     #[must_use]
-    pub fn with_attempts(mut self, attempts: usize) -> Self {
+    pub fn with_max_retries(mut self, attempts: usize) -> Self {
         self.backoff = self.backoff.with_max_times(attempts);
         self
     }
@@ -63,7 +64,8 @@ impl<S> RetryStore<S> {
     /// 50 milliseconds by default.
     ///
     /// ```
-    /// # use tower_logout::{MemoryStore, RetryStore};
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::store::RetryStore;
     /// use std::time::Duration;
     ///
     /// let store = RetryStore::new(MemoryStore::new()).with_delay(Duration::from_millis(10));
@@ -86,10 +88,10 @@ impl<S> RetryStore<S> {
             .when(is_transient)
             .notify(|error, _| {
                 let before = std::mem::replace(&mut ended, Revocation::NotFound);
-                ended = before.and(ended_before(&**error));
+                ended = before.and(Incomplete::ended_by(&**error));
             })
             .await;
-        both(Ok(ended), last)
+        Incomplete::both(Ok(ended), last)
     }
 
     async fn attempt<T, Fut>(&self, call: impl FnMut() -> Fut) -> Result<T, BoxError>
@@ -151,7 +153,7 @@ impl<S: SessionStore> SessionStore for RetryStore<S> {
         self.attempt(|| self.store.find_session(id)).await
     }
 
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        self.attempt(|| self.store.drop_expired(at_most)).await
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        self.attempt(|| self.store.delete_expired(at_most)).await
     }
 }

@@ -1,12 +1,14 @@
 //! What a login and a refresh do.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 use super::{BoxError, SessionId, TokenStore};
-use crate::Token;
+use crate::token::Token;
 
 /// What a login and a refresh handler need beside [`TokenStore`]: sessions that are opened for a
 /// subject, and refresh tokens that are rotated.
@@ -33,7 +35,7 @@ pub trait SessionStore: TokenStore {
     ///
     /// # Errors
     ///
-    /// If the token is known already, or the store fails.
+    /// [`TokenTaken`] if the token is known already, or if the store fails.
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError>;
 
     /// Replaces the live token of a session by `next`, and renews the session's lifetime.
@@ -44,7 +46,7 @@ pub trait SessionStore: TokenStore {
     ///
     /// # Errors
     ///
-    /// If `next` is known already, or the store fails. The presented token is then as it was, unless it
+    /// [`TokenTaken`] if `next` is known already, or if the store fails. The presented token is then as it was, unless it
     /// was only the store's answer that got lost.
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError>;
 
@@ -73,12 +75,12 @@ pub trait SessionStore: TokenStore {
     /// Fewer than asked for means that none is left.
     ///
     /// They are dead without it; it makes room. A batch of a thousand or so keeps no revocation
-    /// waiting. [`drop_expired_every`] does it on a schedule.
+    /// waiting. [`delete_expired_every`] does it on a schedule.
     ///
     /// # Errors
     ///
     /// If the store fails.
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError>;
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError>;
 }
 
 /// A session that is alive.
@@ -118,16 +120,32 @@ pub enum Rotation {
     NotFound,
 }
 
+/// The token is known to the store: [`open`](SessionStore::open) and [`rotate`](SessionStore::rotate)
+/// need a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenTaken;
+
+impl fmt::Display for TokenTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the store knows this token already: give open and rotate a new one, for example from \
+             Token::generate",
+        )
+    }
+}
+
+impl Error for TokenTaken {}
+
 /// Drops what has expired, in batches, at once and then every so often, for as long as it is polled.
 ///
 /// A store that fails is tried again the next time, and told to `failed`.
 ///
 /// ```
-/// # async fn start(store: impl tower_logout::SessionStore) {
+/// # async fn start(store: impl tower_logout::store::SessionStore) {
 /// use std::time::Duration;
-/// use tower_logout::drop_expired_every;
+/// use tower_logout::store::delete_expired_every;
 ///
-/// let housekeeping = drop_expired_every(Duration::from_secs(3600), store, |error| {
+/// let housekeeping = delete_expired_every(Duration::from_secs(3600), store, |error| {
 ///     eprintln!("cannot drop expired sessions: {error}");
 /// });
 /// tokio::spawn(housekeeping);
@@ -138,7 +156,7 @@ pub enum Rotation {
 ///
 /// If the period is zero, or polled outside of a tokio runtime with a timer.
 #[cfg(feature = "tokio")]
-pub async fn drop_expired_every(
+pub async fn delete_expired_every(
     period: Duration,
     store: impl SessionStore,
     failed: impl Fn(BoxError) + Send,
@@ -149,7 +167,7 @@ pub async fn drop_expired_every(
     loop {
         ticks.tick().await;
         loop {
-            match store.drop_expired(BATCH).await {
+            match store.delete_expired(BATCH).await {
                 Ok(BATCH..) => {}
                 Ok(_) => break,
                 Err(error) => {
@@ -186,8 +204,8 @@ macro_rules! forward {
                 (**self).find_session(id).await
             }
 
-            async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-                (**self).drop_expired(at_most).await
+            async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+                (**self).delete_expired(at_most).await
             }
         }
     )*};

@@ -7,10 +7,11 @@ use super::BoxError;
 
 /// An error of a store that may not come again: a lost connection, a deadlock, a failover.
 ///
-/// A store wraps such errors in it, and [`RetryStore`](crate::RetryStore) tries again.
+/// A store wraps such errors in it, and [`RetryStore`](crate::store::RetryStore) tries again.
 ///
 /// ```
-/// use tower_logout::{BoxError, Transient};
+/// use tower_logout::BoxError;
+/// use tower_logout::store::Transient;
 ///
 /// let error: BoxError = Transient::new("connection reset").into();
 /// assert!(error.is::<Transient>());

@@ -3,16 +3,18 @@
 //! ```
 //! use std::time::Duration;
 //! use tower_logout::MemoryStore;
+//! use tower_logout::store::SessionPolicy;
 //! use tower_logout::testing::Conformance;
 //!
 //! # #[tokio::main]
 //! # async fn main() {
 //! // The suite waits until the leeway is over: a short one will do.
-//! let store = MemoryStore::new().with_reuse_leeway(Duration::from_millis(500));
-//! let report = Conformance::of(store.clone())
+//! let policy = SessionPolicy::new().with_reuse_leeway(Duration::from_millis(500));
+//! let store = MemoryStore::new().with_policy(policy);
+//! let report = Conformance::new(store.clone())
 //!     .with_subjects()
-//!     .with_expiring(store.clone().with_lifetime(Duration::ZERO))
-//!     .with_short_lived(store.with_lifetime(Duration::from_secs(2)))
+//!     .with_expiring(store.clone().with_policy(policy.with_lifetime(Duration::ZERO)))
+//!     .with_short_lived(store.with_policy(policy.with_lifetime(Duration::from_secs(2))))
 //!     .run()
 //!     .await
 //!     .unwrap();
@@ -25,8 +27,9 @@
 //!
 //! ```
 //! use tower_logout::testing::{Application, Conformance};
-//! use tower_logout::{BoxError, Token, async_trait};
-//! # use tower_logout::{MemoryStore, SessionStore};
+//! use tower_logout::{async_trait, BoxError, Token};
+//! # use tower_logout::MemoryStore;
+//! # use tower_logout::store::SessionStore;
 //! # #[derive(Clone)]
 //! # struct App(MemoryStore);
 //!
@@ -49,7 +52,7 @@
 //! # async fn main() {
 //! # let (store, app) = (MemoryStore::new(), MemoryStore::new());
 //! # let app = App(store.clone());
-//! Conformance::of_application(store, app).run().await.unwrap();
+//! Conformance::for_application(store, app).run().await.unwrap();
 //! # }
 //! ```
 //!
@@ -65,7 +68,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{BoxError, Rotation, SessionStore, SubjectStore, Token, TokenStore};
+use crate::store::{BoxError, Rotation, SessionStore, SubjectStore, TokenStore};
+use crate::token::Token;
 
 pub use report::{Report, Verdict};
 
@@ -157,7 +161,7 @@ impl<S> std::fmt::Debug for Conformance<S> {
 
 impl<S: SessionStore> Conformance<S> {
     /// The suite for a [`SessionStore`].
-    pub fn of(store: S) -> Self {
+    pub fn new(store: S) -> Self {
         let store = Arc::new(store);
         let sessions: Arc<dyn SessionStore> = Arc::clone(&store) as _;
         let application = Arc::new(Sessions(Arc::clone(&sessions)));
@@ -184,7 +188,7 @@ impl<S: SessionStore> Conformance<S> {
 
 impl<S: TokenStore> Conformance<S> {
     /// The suite for a [`TokenStore`] and the application around it.
-    pub fn of_application(store: S, application: impl Application) -> Self {
+    pub fn for_application(store: S, application: impl Application) -> Self {
         Self::bare(Arc::new(store), Arc::new(application))
     }
 

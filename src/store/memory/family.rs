@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{Session, SessionId, Token};
+use crate::store::{Session, SessionId};
+use crate::token::Token;
 
 /// A token as a key. Its comparison takes the time it takes: an attacker who cannot choose the
 /// hash's random key does not get as far as a comparison.

@@ -1,4 +1,4 @@
-//! Sessions in the memory of this process.
+//! SessionIds in the memory of this process.
 
 mod family;
 mod state;
@@ -10,11 +10,11 @@ use async_trait::async_trait;
 
 use self::family::{Family, Key, Standing};
 use self::state::State;
-use super::shared::{DEFAULT_LEEWAY, DEFAULT_LIFETIME, DEFAULT_MAX_ROTATIONS, expiry};
 use super::{
-    BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
+    BoxError, Revocation, Rotation, Session, SessionId, SessionPolicy, SessionStore, SubjectStore,
+    TokenStore,
 };
-use crate::Token;
+use crate::token::Token;
 
 /// How many tokens are kept unless the store is told otherwise.
 const DEFAULT_CAPACITY: usize = 1_000_000;
@@ -27,7 +27,8 @@ const DEFAULT_CAPACITY: usize = 1_000_000;
 /// about 180 bytes. Clones share their sessions.
 ///
 /// ```
-/// use tower_logout::{MemoryStore, Revocation, SessionStore, Token, TokenStore};
+/// use tower_logout::{MemoryStore, Revocation, Token, TokenStore};
+/// use tower_logout::store::SessionStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_logout::BoxError> {
@@ -42,9 +43,7 @@ const DEFAULT_CAPACITY: usize = 1_000_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    lifetime: Duration,
-    leeway: Duration,
-    max_rotations: u32,
+    policy: SessionPolicy,
     capacity: usize,
     state: Arc<Mutex<State>>,
 }
@@ -59,56 +58,25 @@ impl MemoryStore {
     /// An empty store, with a lifetime of 30 days and a capacity of 1,000,000 tokens.
     pub fn new() -> Self {
         Self {
-            lifetime: DEFAULT_LIFETIME,
-            leeway: DEFAULT_LEEWAY,
-            max_rotations: DEFAULT_MAX_ROTATIONS,
+            policy: SessionPolicy::new(),
             capacity: DEFAULT_CAPACITY,
             state: Arc::default(),
         }
     }
 
-    /// How long a session lives after it was opened or last rotated. 30 days by default.
+    /// How long sessions live, and how their tokens rotate. [`SessionPolicy::default`] by default.
     ///
     /// ```
     /// use std::time::Duration;
     /// use tower_logout::MemoryStore;
+    /// use tower_logout::store::SessionPolicy;
     ///
-    /// let store = MemoryStore::new().with_lifetime(Duration::from_secs(3600));
+    /// let policy = SessionPolicy::new().with_lifetime(Duration::from_secs(3600));
+    /// let store = MemoryStore::new().with_policy(policy);
     /// ```
     #[must_use]
-    pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
-    /// For how long after its rotation the direct predecessor of the live token may be rotated once
-    /// more: two tabs that refresh at the same time, or an answer that got lost. 10 seconds by default;
-    /// zero switches it off.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_logout::MemoryStore;
-    ///
-    /// let store = MemoryStore::new().with_reuse_leeway(Duration::from_secs(2));
-    /// ```
-    #[must_use]
-    pub fn with_reuse_leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
-    /// How many rotated tokens of a session are remembered at most. The rotation that would make it
-    /// more ends the session ([`Rotation::Exhausted`]): it bounds what a client that refreshes in a loop
-    /// can store. 20,000 by default; access tokens of five minutes over 30 days are 8,640 rotations.
-    ///
-    /// ```
-    /// use tower_logout::MemoryStore;
-    ///
-    /// let store = MemoryStore::new().with_max_rotations(50_000);
-    /// ```
-    #[must_use]
-    pub fn with_max_rotations(mut self, rotations: u32) -> Self {
-        self.max_rotations = rotations;
+    pub fn with_policy(mut self, policy: SessionPolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -117,16 +85,16 @@ impl MemoryStore {
     /// ```
     /// use tower_logout::MemoryStore;
     ///
-    /// let store = MemoryStore::new().with_capacity(10_000);
+    /// let store = MemoryStore::new().with_max_tokens(10_000);
     /// ```
     #[must_use]
-    pub fn with_capacity(mut self, tokens: usize) -> Self {
+    pub fn with_max_tokens(mut self, tokens: usize) -> Self {
         self.capacity = tokens;
         self
     }
 
     fn max_rotations(&self) -> usize {
-        usize::try_from(self.max_rotations).unwrap_or(usize::MAX)
+        usize::try_from(self.policy.max_rotations()).unwrap_or(usize::MAX)
     }
 
     /// A panic under the lock can only be one of the allocator's; the maps are whole even then.
@@ -152,7 +120,7 @@ impl SessionStore for MemoryStore {
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
         let now = SystemTime::now();
         let id = SessionId::generate()?;
-        let key = Key::new(token, expiry(now, self.lifetime));
+        let key = Key::new(token, self.policy.expires_at(now));
         let mut state = self.state();
         state.admit(token, self.capacity, now)?;
         let family = Family::new(id, state.subject(subject), key.clone());
@@ -168,7 +136,7 @@ impl SessionStore for MemoryStore {
             return Ok(Rotation::NotFound);
         };
         let (presented, id) = (presented.clone(), family.id.clone());
-        let standing = family.standing(presented.token(), now, self.leeway);
+        let standing = family.standing(presented.token(), now, self.policy.reuse_leeway());
         if standing == Standing::Rotated {
             state.end(&id);
             return Ok(Rotation::Reused(id));
@@ -180,7 +148,7 @@ impl SessionStore for MemoryStore {
             return Ok(Rotation::Exhausted(id));
         }
         state.admit(next, self.capacity, now)?;
-        let next = Key::new(next, expiry(now, self.lifetime));
+        let next = Key::new(next, self.policy.expires_at(now));
         let Some(family) = state.session_mut(&id) else {
             return Ok(Rotation::NotFound);
         };
@@ -195,7 +163,7 @@ impl SessionStore for MemoryStore {
     }
 
     fn reuse_leeway(&self) -> Duration {
-        self.leeway
+        self.policy.reuse_leeway()
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError> {
@@ -213,8 +181,8 @@ impl SessionStore for MemoryStore {
             .map(Family::session))
     }
 
-    async fn drop_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        Ok(self.state().drop_expired(SystemTime::now(), at_most))
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        Ok(self.state().delete_expired(SystemTime::now(), at_most))
     }
 }
 
@@ -237,6 +205,6 @@ impl SubjectStore for MemoryStore {
             .collect();
         let ended = state.end_subject(subject, &kept).into_iter();
         let alive = ended.filter(|family| family.is_alive(now));
-        Ok(Revocation::of(alive.map(|family| family.id)))
+        Ok(Revocation::from_iter(alive.map(|family| family.id)))
     }
 }

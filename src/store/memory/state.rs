@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::family::{Family, Key};
-use crate::store::shared::TOKEN_TAKEN;
-use crate::{BoxError, SessionId, Token};
+use crate::store::{BoxError, SessionId, TokenTaken};
+use crate::token::Token;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Drops so many sessions that have expired, and what has expired of those that live on.
-    pub(super) fn drop_expired(&mut self, now: SystemTime, at_most: u32) -> u32 {
+    pub(super) fn delete_expired(&mut self, now: SystemTime, at_most: u32) -> u32 {
         let mut dropped = 0;
         while dropped < at_most
             && let Some(Reverse((at, _))) = self.indexes.due.peek()
@@ -158,10 +158,10 @@ impl State {
         now: SystemTime,
     ) -> Result<(), BoxError> {
         if self.tokens.contains_key(token.expose()) {
-            return Err(TOKEN_TAKEN.into());
+            return Err(TokenTaken.into());
         }
         if self.tokens.len() >= capacity {
-            self.drop_expired(now, u32::MAX);
+            self.delete_expired(now, u32::MAX);
             if self.tokens.len() >= capacity {
                 return Err(format!(
                     "the memory store holds its {capacity} tokens: give it a larger capacity, \
@@ -221,10 +221,10 @@ mod tests {
         let mut state = State::default();
         let id = open(&mut state, "first", 10);
         rotate(&mut state, &id, "first", "second", 20);
-        assert_eq!(state.drop_expired(later(10), 9), 0);
+        assert_eq!(state.delete_expired(later(10), 9), 0);
         assert_eq!(state.tokens.len(), 1, "the first has expired by itself");
-        assert_eq!(state.drop_expired(later(19), 9), 0);
-        assert_eq!(state.drop_expired(later(20), 9), 1);
+        assert_eq!(state.delete_expired(later(19), 9), 0);
+        assert_eq!(state.delete_expired(later(20), 9), 1);
         assert!(state.tokens.is_empty() && state.sessions.is_empty());
     }
 

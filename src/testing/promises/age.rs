@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{ATTEMPTS, Broken, Check, MARGIN, Suite, expect};
+use crate::store::{Revocation, Rotation, SessionStore};
 use crate::testing::Report;
-use crate::{Revocation, Rotation, SessionStore, Token};
+use crate::token::Token;
 
 /// A shorter life is over before anything can be asked.
 const SHORTEST_LIFE: Duration = Duration::from_millis(500);
@@ -71,11 +72,11 @@ async fn expired_sessions_are_dead(store: &dyn SessionStore) -> Check {
         store.open("alice", &Token::generate()?).await?;
     }
     for _ in 0..1000 {
-        if store.drop_expired(2).await? < 2 {
+        if store.delete_expired(2).await? < 2 {
             break;
         }
     }
-    let left = store.drop_expired(2).await?;
+    let left = store.delete_expired(2).await?;
     expect(left == 0, || {
         format!("after all that had expired was dropped, {left} more were")
     })

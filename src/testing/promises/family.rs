@@ -3,8 +3,9 @@
 use futures::future::try_join;
 
 use super::{Broken, Check, Suite, expect};
+use crate::store::Revocation;
 use crate::testing::Report;
-use crate::{Revocation, Token};
+use crate::token::Token;
 
 impl Suite {
     pub(super) async fn family(&self, report: &mut Report) {

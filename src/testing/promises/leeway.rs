@@ -1,7 +1,7 @@
 //! What the direct predecessor may do within the leeway.
 
 use super::{Broken, Check, Suite, expect};
-use crate::Revocation;
+use crate::store::Revocation;
 use crate::testing::Report;
 
 impl Suite {

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 
 use super::{Application, Report, Verdict};
-use crate::{BoxError, Token, TokenStore};
+use crate::store::{BoxError, TokenStore};
+use crate::token::Token;
 
 /// Subjects that a careless comparison takes for one.
 const LOOKALIKES: [&str; 9] = [

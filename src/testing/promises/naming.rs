@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::{ATTEMPTS, Broken, Check, Suite, expect};
-use crate::store::ended_before;
+use crate::store::{BoxError, Incomplete, Revocation, SessionId, SubjectStore, TokenStore};
 use crate::testing::Report;
-use crate::{BoxError, Revocation, SessionId, SubjectStore, Token, TokenStore};
+use crate::token::Token;
 
 /// How many sessions end at once, each of them several times.
 const SESSIONS: usize = 12;
@@ -118,7 +118,7 @@ impl Logout {
                     named.push(ended);
                     return Ok(named);
                 }
-                Err(error) => named.push(ended_before(&*error)),
+                Err(error) => named.push(Incomplete::ended_by(&*error)),
             }
         }
         named.push(self.attempt().await?);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::try_join_all;
 
 use super::{Broken, Check, Suite, expect};
+use crate::store::BoxError;
 use crate::testing::{Application, Report};
-use crate::{BoxError, Token};
+use crate::token::Token;
 
 /// How many tokens are refreshed at once while one of them is logged out.
 const CHAINS: usize = 3;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::{Broken, Check, LOOKALIKES, Suite, expect};
+use crate::store::Revocation;
 use crate::testing::Report;
-use crate::{Revocation, Token};
+use crate::token::Token;
 
 /// How many revocations of one session run at once.
 const CROWD: usize = 200;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Broken, Check, Suite, expect};
+use crate::store::{Rotation, SessionId, SessionStore};
 use crate::testing::Report;
-use crate::{Rotation, SessionId, SessionStore, Token};
+use crate::token::Token;
 
 impl Suite {
     pub(in crate::testing) async fn sessions(

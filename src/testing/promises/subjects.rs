@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Broken, Check, LOOKALIKES, Suite, expect};
+use crate::store::{Revocation, SubjectStore};
 use crate::testing::Report;
-use crate::{Revocation, SubjectStore, Token};
+use crate::token::Token;
 
 impl Suite {
     pub(in crate::testing) async fn subjects(

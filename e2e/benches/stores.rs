@@ -1,0 +1,374 @@
+//! What a store adds to its driver: `cargo bench -p tower-logout-e2e --bench stores`.
+//!
+//! Each revocation through a store stands beside the same statements by hand on the bare driver. Both
+//! take turns in one run, so that noise hits both. Servers are started as the tests start theirs.
+
+#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures::{StreamExt, stream};
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+use sha2::{Digest, Sha256};
+use sqlx::mysql::MySqlPool;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use tower_logout::store::{SessionStore, SubjectStore};
+use tower_logout::{Token, TokenStore};
+use tower_logout_redis::RedisStore;
+use tower_logout_sqlx::SqlStore;
+
+use e2e::database::{Kind, Server};
+
+/// Pairs of revocations that are timed.
+const PAIRS: usize = 2000;
+/// How many revocations are under way at once.
+const CONCURRENT: usize = 64;
+/// Rounds of concurrent revocations, and how many there are in each.
+const ROUNDS: usize = 15;
+const PER_ROUND: usize = 6400;
+/// How full a table is.
+const FEW: u32 = 1_000;
+const MANY: u32 = 1_000_000;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        sqlite().await;
+        postgres().await;
+        redis().await;
+        mariadb().await;
+    });
+}
+
+fn row(what: &str, one: &str, other: &str, ratio: f64) {
+    println!("{what:<44} {one:>12} {other:>12} {ratio:>7.2}");
+}
+
+fn header(server: &str, one: &str, other: &str) {
+    println!("\n{server:<44} {one:>12} {other:>12} {:>7}", "ratio");
+}
+
+fn median<T: Copy + PartialOrd>(mut values: Vec<T>) -> T {
+    values.sort_by(|one, other| one.partial_cmp(other).unwrap());
+    values[values.len() / 2]
+}
+
+async fn time<T>(call: impl Future<Output = T>) -> Duration {
+    let start = Instant::now();
+    call.await;
+    start.elapsed()
+}
+
+/// Times two subjects in turns, and reports the medians of both.
+async fn compare<A, B>(
+    what: &str,
+    pairs: usize,
+    one: impl AsyncFn(usize) -> A,
+    other: impl AsyncFn(usize) -> B,
+) {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for pair in 0..pairs {
+        // Neither is always the one that finds the other's caches.
+        if pair % 2 == 0 {
+            first.push(time(one(pair)).await);
+            second.push(time(other(pair)).await);
+        } else {
+            second.push(time(other(pair)).await);
+            first.push(time(one(pair)).await);
+        }
+    }
+    let (first, second) = (median(first), median(second));
+    row(
+        what,
+        &format!("{first:.1?}"),
+        &format!("{second:.1?}"),
+        first.as_secs_f64() / second.as_secs_f64(),
+    );
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+async fn open(store: &impl SessionStore, subject: &str) -> Token {
+    let token = Token::generate().unwrap();
+    store.open(subject, &token).await.unwrap();
+    token
+}
+
+async fn open_many(store: &impl SessionStore, number: usize) -> Vec<Token> {
+    stream::iter(0..number)
+        .map(|user| async move { open(store, &format!("user{user}")).await })
+        .buffer_unordered(8)
+        .collect()
+        .await
+}
+
+const REVOKE: &str = "DELETE FROM tower_logout_sessions WHERE id = \
+                      (SELECT session_id FROM tower_logout_tokens \
+                       WHERE digest = $1 AND expires_at > $2) \
+                      RETURNING id, expires_at";
+
+/// A revocation through the store, beside its statement by sqlx.
+macro_rules! beside_sqlx {
+    ($pool:expr) => {{
+        let pool = $pool;
+        let store = SqlStore::new(pool.clone()).await.unwrap();
+        let through_store = open_many(&store, PAIRS).await;
+        let by_hand = open_many(&store, PAIRS).await;
+        compare(
+            "revoke",
+            PAIRS,
+            async |pair| store.revoke(&through_store[pair]).await.unwrap(),
+            async |pair| {
+                let digest = Sha256::digest(by_hand[pair].expose());
+                let query = sqlx::query(REVOKE).bind(&digest[..]).bind(now());
+                query.fetch_all(&pool).await.unwrap()
+            },
+        )
+        .await;
+    }};
+}
+
+/// The same revocations in a full table and in a small one.
+async fn flat(small: SqlStore, full: SqlStore) {
+    let of_small = open_many(&small, PAIRS / 2).await;
+    let of_full = open_many(&full, PAIRS / 2).await;
+    compare(
+        "revoke",
+        PAIRS / 2,
+        async |pair| full.revoke(&of_full[pair]).await.unwrap(),
+        async |pair| small.revoke(&of_small[pair]).await.unwrap(),
+    )
+    .await;
+    open_many(&small, PAIRS / 2).await;
+    open_many(&full, PAIRS / 2).await;
+    compare(
+        "revoke all of a subject",
+        PAIRS / 2,
+        async |pair| {
+            let subject = format!("user{pair}");
+            full.revoke_subject(&subject, &[]).await.unwrap()
+        },
+        async |pair| {
+            let subject = format!("user{pair}");
+            small.revoke_subject(&subject, &[]).await.unwrap()
+        },
+    )
+    .await;
+}
+
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = async |name: &str| {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join(name))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        SqlitePool::connect_with(options).await.unwrap()
+    };
+    header("SQLite, a file", "store", "sqlx");
+    beside_sqlx!(pool("beside").await);
+    let filled = async |name: &str, rows: u32| {
+        let pool = pool(name).await;
+        let store = SqlStore::new(pool.clone()).await.unwrap();
+        let fill = format!(
+            "PRAGMA cache_size = -400000; -- for filling it alone
+             INSERT INTO tower_logout_sessions
+                (id, subject, generation, rotated_at, tokens, expires_at)
+                WITH RECURSIVE number(i) AS
+                    (SELECT 1 UNION ALL SELECT i + 1 FROM number LIMIT {rows})
+                SELECT hex(randomblob(16)), 'other' || i, 0, 0, 1, 4102444800000 FROM number;
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT randomblob(32), id, 0, expires_at FROM tower_logout_sessions;
+             ANALYZE;
+             PRAGMA wal_checkpoint(TRUNCATE);
+             PRAGMA cache_size = -2000;"
+        );
+        let fill = sqlx::raw_sql(sqlx::AssertSqlSafe(fill));
+        fill.execute(&pool).await.unwrap();
+        store
+    };
+    header("SQLite, rows in the table", "1,000,000", "1,000");
+    flat(filled("small", FEW).await, filled("full", MANY).await).await;
+}
+
+async fn postgres() {
+    let Some(server) = Server::start(Kind::Postgres).await else {
+        return;
+    };
+    let pool = async || {
+        let url = server.url(&server.new_database().await);
+        PgPool::connect(&url).await.unwrap()
+    };
+    header("Postgres", "store", "sqlx");
+    beside_sqlx!(pool().await);
+    let filled = async |rows: u32| {
+        let pool = pool().await;
+        let store = SqlStore::new(pool.clone()).await.unwrap();
+        let fill = format!(
+            "INSERT INTO tower_logout_sessions
+                (id, subject, generation, rotated_at, tokens, expires_at)
+                SELECT md5(i::text), 'other' || i, 0, 0, 1, 4102444800000
+                FROM generate_series(1, {rows}) AS i;
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT sha256(i::text::bytea), md5(i::text), 0, 4102444800000
+                FROM generate_series(1, {rows}) AS i;"
+        );
+        let fill = sqlx::raw_sql(sqlx::AssertSqlSafe(fill));
+        fill.execute(&pool).await.unwrap();
+        let tidy = sqlx::raw_sql("VACUUM ANALYZE");
+        tidy.execute(&pool).await.unwrap();
+        store
+    };
+    header("Postgres, rows in the table", "1,000,000", "1,000");
+    flat(filled(FEW).await, filled(MANY).await).await;
+}
+
+async fn mariadb() {
+    let Some(server) = Server::start(Kind::MariaDb).await else {
+        return;
+    };
+    // As a server would be set up that holds so many: by default a table of this size is read from
+    // the disk, past the caches of the operating system.
+    let admin = MySqlPool::connect(&server.url("")).await.unwrap();
+    let memory = "SET GLOBAL innodb_buffer_pool_size = 1073741824";
+    sqlx::raw_sql(memory).execute(&admin).await.unwrap();
+    let filled = async |rows: u32| {
+        let url = server.url(&server.new_database().await);
+        let pool = MySqlPool::connect(&url).await.unwrap();
+        let store = SqlStore::new(pool.clone()).await.unwrap();
+        let fill = format!(
+            "INSERT INTO tower_logout_sessions
+                (id, subject, generation, rotated_at, tokens, expires_at)
+                SELECT MD5(seq), CONCAT('other', seq), 0, 0, 1, 4102444800000
+                FROM seq_1_to_{rows} ORDER BY 1;
+             INSERT INTO tower_logout_tokens (digest, session_id, generation, expires_at)
+                SELECT UNHEX(SHA2(seq, 256)), MD5(seq), 0, 4102444800000
+                FROM seq_1_to_{rows} ORDER BY 1;
+             ANALYZE TABLE tower_logout_sessions, tower_logout_tokens;"
+        );
+        let fill = sqlx::raw_sql(sqlx::AssertSqlSafe(fill));
+        fill.execute(&pool).await.unwrap();
+        store
+    };
+    header("MariaDB, rows in the table", "1,000,000", "1,000");
+    flat(filled(FEW).await, filled(MANY).await).await;
+}
+
+/// A revocation by hand, with the commands of the store.
+#[derive(Clone)]
+struct ByHand {
+    connection: MultiplexedConnection,
+    script: Arc<redis::Script>,
+    sweeps: bool,
+}
+
+impl ByHand {
+    async fn revoke(&self, token: &Token) {
+        let mut connection = self.connection.clone();
+        let mut pointer = "tower-logout:token:".to_owned();
+        for byte in Sha256::digest(token.expose()) {
+            write!(pointer, "{byte:02x}").unwrap();
+        }
+        let id: String = connection.get(&pointer).await.unwrap();
+        let mut revoke = self.script.key(format!("tower-logout:session:{{{id}}}"));
+        revoke.key(format!("tower-logout:rotated:{{{id}}}")).arg(0);
+        let ended: Vec<String> = revoke.invoke_async(&mut connection).await.unwrap();
+        if !self.sweeps {
+            return;
+        }
+        // The session is over; what pointed to it is swept up behind the answer.
+        tokio::spawn(async move {
+            let list = format!("tower-logout:subject:{}", ended[0]);
+            let _: () = connection.zrem(list, id).await.unwrap();
+            let _: () = connection.unlink(pointer).await.unwrap();
+        });
+    }
+}
+
+/// Revocations in a second, so many of them at once.
+async fn throughput<T>(tokens: &[Token], revoke: impl AsyncFn(Token) -> T) -> f64 {
+    let start = Instant::now();
+    stream::iter(tokens.iter().cloned())
+        .map(|token| revoke(token))
+        .buffer_unordered(CONCURRENT)
+        .for_each(async |_| ())
+        .await;
+    let second = start.elapsed().as_secs_f64();
+    // What either leaves to do is not to burden the other.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    f64::from(u32::try_from(tokens.len()).unwrap()) / second
+}
+
+async fn redis() {
+    let Some(server) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let url = server.url("");
+    let store = RedisStore::connect(&url).await.unwrap();
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Lest the disk hides what differs.
+    let mut lazily = redis::cmd("CONFIG");
+    lazily.arg("SET").arg("appendfsync").arg("everysec");
+    let () = lazily.query_async(&mut connection).await.unwrap();
+    let by_hand = ByHand {
+        connection,
+        script: Arc::new(redis::Script::new(concat!(
+            include_str!("../../stores/redis/src/scripts/family.lua"),
+            include_str!("../../stores/redis/src/scripts/revoke.lua")
+        ))),
+        sweeps: true,
+    };
+    header("Redis", "store", "redis");
+    let (ours, theirs) = (
+        open_many(&store, PAIRS).await,
+        open_many(&store, PAIRS).await,
+    );
+    compare(
+        "revoke",
+        PAIRS,
+        async |pair| store.revoke(&ours[pair]).await.unwrap(),
+        async |pair| by_hand.revoke(&theirs[pair]).await,
+    )
+    .await;
+
+    // The least that ends a session, and leaves what points to it until that expires.
+    let without_sweeping = ByHand {
+        sweeps: false,
+        ..by_hand.clone()
+    };
+    let mut measured = [const { Vec::new() }; 3];
+    for round in 0..ROUNDS {
+        for turn in 0..3 {
+            let subject = (round + turn) % 3;
+            let tokens = open_many(&store, PER_ROUND).await;
+            measured[subject].push(match subject {
+                0 => throughput(&tokens, async |token| store.revoke(&token).await.map(drop)).await,
+                1 => throughput(&tokens, async |token| by_hand.revoke(&token).await).await,
+                _ => throughput(&tokens, async |token| without_sweeping.revoke(&token).await).await,
+            });
+        }
+    }
+    let [ours, same, least] = measured.map(median);
+    for (what, theirs) in [
+        ("revocations a second, 64 at once", same),
+        ("the same beside one that sweeps up nothing", least),
+    ] {
+        row(
+            what,
+            &format!("{ours:.0}"),
+            &format!("{theirs:.0}"),
+            ours / theirs,
+        );
+    }
+}

@@ -1,0 +1,461 @@
+//! A primary that was demoted keeps its connections and refuses writes: the next attempt reaches the
+//! new one, which is at the same address by then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use redis::aio::ConnectionManager;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tower_logout::store::{RetryStore, SessionStore, SubjectStore, Transient};
+use tower_logout::{Revocation, Token, TokenStore};
+use tower_logout_redis::RedisStore;
+use tower_logout_sqlx::{ExistingTable, SqlStore, TokenFormat};
+
+use e2e::database::{Kind, Server, free_port, redis_cluster, replica_in_cluster};
+use e2e::proxy::Proxy;
+use e2e::rig::{acknowledged, patient_layer};
+use support::*;
+
+/// Two servers with the same sessions, behind one address.
+struct Pair {
+    primary: Server,
+    other: Server,
+    address: Proxy,
+    database: String,
+    /// Past the address.
+    new_primary: Arc<dyn SessionStore>,
+}
+
+const TOKENS: usize = 30;
+
+/// Sees the first logouts acknowledged by the old primary, and the others by the new one.
+async fn reaches_the_new_primary<S>(
+    pair: &Pair,
+    store: S,
+    tokens: &[Token],
+    demote: impl AsyncFnOnce(),
+) where
+    S: TokenStore + Clone,
+{
+    let layer = patient_layer(store.clone(), Duration::from_secs(5));
+    let (before, after) = tokens.split_at(10);
+    // At once, so that a pool is full of connections to the old primary.
+    let answers = join_all(before.iter().map(|token| acknowledged(&layer, token))).await;
+    assert_eq!(answers, [true; 10]);
+    demote().await;
+    pair.address.lead_to(pair.other.port);
+
+    let (refused, rest) = after.split_first().unwrap();
+    // Something in the background may have met the old one first, and left it.
+    let refused_by_old = match store.revoke(refused).await {
+        Err(error) => {
+            assert!(error.is::<Transient>(), "{error:?}");
+            println!("{:?}: {error}", pair.primary.kind);
+            true
+        }
+        Ok(_) => false,
+    };
+    let (next, rest) = rest.split_first().unwrap();
+    assert!(acknowledged(&layer, next).await, "the next attempt");
+    for token in rest {
+        assert!(acknowledged(&layer, token).await);
+    }
+    for token in &after[1..] {
+        assert!(
+            !is_live(&*pair.new_primary, token).await,
+            "acknowledged and lost"
+        );
+    }
+    let lives = is_live(&*pair.new_primary, refused).await;
+    assert_eq!(lives, refused_by_old, "the answer is true");
+}
+
+async fn tries_again<S>(pair: &Pair, store: S, tokens: &[Token], demote: impl AsyncFnOnce())
+where
+    S: TokenStore + Clone,
+{
+    let layer = patient_layer(RetryStore::new(store), Duration::from_secs(5));
+    let (before, after) = tokens.split_at(10);
+    let answers = join_all(before.iter().map(|token| acknowledged(&layer, token))).await;
+    assert_eq!(answers, [true; 10]);
+    demote().await;
+    pair.address.lead_to(pair.other.port);
+    for token in after {
+        assert!(acknowledged(&layer, token).await);
+        assert!(
+            !is_live(&*pair.new_primary, token).await,
+            "acknowledged and lost"
+        );
+    }
+}
+
+impl Pair {
+    fn url(&self) -> String {
+        self.primary.url_at(self.address.port, &self.database)
+    }
+
+    async fn postgres() -> Option<(Self, Vec<Token>)> {
+        let primary = Server::start(Kind::Postgres).await?;
+        let database = primary.new_database().await;
+        let store = SqlStore::connect(&primary.url(&database)).await.unwrap();
+        let mut tokens = Vec::new();
+        for _ in 0..TOKENS {
+            tokens.push(open(&store, "alice").await);
+        }
+        let other = Server::standby_of(&primary).await;
+        // A standby is only read: the tables are there.
+        let standby = SqlStore::connect(&other.url(&database)).await.unwrap();
+        assert!(is_live(&standby, tokens.last().unwrap()).await);
+        let address = Proxy::start(primary.port).await;
+        let new_primary = Arc::new(standby);
+        let pair = Self {
+            primary,
+            other,
+            address,
+            database,
+            new_primary,
+        };
+        Some((pair, tokens))
+    }
+
+    /// The standby has all that there is, and takes over. The old primary is told to take no writes.
+    async fn promote_standby(&self) {
+        let mut old = sqlx::PgConnection::connect(&self.primary.url("postgres"))
+            .await
+            .unwrap();
+        let mut new = sqlx::PgConnection::connect(&self.other.url("postgres"))
+            .await
+            .unwrap();
+        old.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            .await
+            .unwrap();
+        old.execute("SELECT pg_reload_conf()").await.unwrap();
+        let written: String = sqlx::query_scalar("SELECT pg_current_wal_lsn()::text")
+            .fetch_one(&mut old)
+            .await
+            .unwrap();
+        for _ in 0..200 {
+            let has: bool = sqlx::query_scalar("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn")
+                .bind(&written)
+                .fetch_one(&mut new)
+                .await
+                .unwrap();
+            if has {
+                new.execute("SELECT pg_promote()").await.unwrap();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the standby does not follow");
+    }
+
+    async fn mariadb() -> Option<(Self, Vec<Token>)> {
+        let primary = Server::start(Kind::MariaDb).await?;
+        let other = Server::start(Kind::MariaDb).await.unwrap();
+        let database = primary.new_database().await;
+        for server in [&primary, &other] {
+            let mut admin = sqlx::MySqlConnection::connect(&server.url(""))
+                .await
+                .unwrap();
+            // Whoever has all rights writes to a server that is read only.
+            let user = format!(
+                "CREATE DATABASE IF NOT EXISTS {database}; CREATE USER app@'127.0.0.1'; \
+                 GRANT ALL ON {database}.* TO app@'127.0.0.1'"
+            );
+            admin
+                .execute(sqlx::raw_sql(AssertSqlSafe(user)))
+                .await
+                .unwrap();
+        }
+        let old = SqlStore::connect(&primary.url(&database)).await.unwrap();
+        let new = SqlStore::connect(&other.url(&database)).await.unwrap();
+        let mut tokens = Vec::new();
+        for _ in 0..TOKENS {
+            let token = open(&old, "alice").await;
+            new.open("alice", &token).await.unwrap();
+            tokens.push(token);
+        }
+        let address = Proxy::start(primary.port).await;
+        let new_primary = Arc::new(new);
+        let pair = Self {
+            primary,
+            other,
+            address,
+            database,
+            new_primary,
+        };
+        Some((pair, tokens))
+    }
+
+    fn url_of_app(&self) -> String {
+        self.url().replace("root@", "app@")
+    }
+
+    async fn is_read_only(&self) {
+        let url = self.primary.url("");
+        let mut admin = sqlx::MySqlConnection::connect(&url).await.unwrap();
+        admin.execute("SET GLOBAL read_only = 1").await.unwrap();
+    }
+
+    async fn redis() -> Option<(Self, Vec<Token>)> {
+        let primary = Server::start(Kind::Redis).await?;
+        let other = Server::start(Kind::Redis).await.unwrap();
+        replicate(&other, &primary).await;
+        let store = RedisStore::connect(&primary.url("")).await.unwrap();
+        let mut tokens = Vec::new();
+        for _ in 0..TOKENS {
+            tokens.push(open(&store, "alice").await);
+        }
+        let client = redis::Client::open(primary.url("")).unwrap();
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&patient);
+        let mut connection = connection.await.unwrap();
+        let mut wait = redis::pipe();
+        wait.set("last", "").ignore().cmd("WAIT").arg(1).arg(0);
+        let (replicas,): (u32,) = wait.query_async(&mut connection).await.unwrap();
+        assert_eq!(replicas, 1, "it has all that there is");
+        let address = Proxy::start(primary.port).await;
+        let new_primary = RedisStore::connect(&other.url("")).await.unwrap();
+        let pair = Self {
+            primary,
+            other,
+            address,
+            database: String::new(),
+            new_primary: Arc::new(new_primary),
+        };
+        Some((pair, tokens))
+    }
+
+    async fn swap(&self) {
+        ask(&self.other, &["REPLICAOF", "NO", "ONE"]).await;
+        replicate(&self.primary, &self.other).await;
+    }
+}
+
+async fn ask(server: &Server, command: &[&str]) -> String {
+    redis::from_redis_value(asked(server, command).await).unwrap()
+}
+
+async fn asked(server: &Server, command: &[&str]) -> redis::Value {
+    let client = redis::Client::open(server.url("")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut asked = redis::cmd(command[0]);
+    asked.arg(&command[1..]);
+    asked.query_async(&mut connection).await.unwrap()
+}
+
+async fn replicate(replica: &Server, primary: &Server) {
+    ask(
+        replica,
+        &["REPLICAOF", "127.0.0.1", &primary.port.to_string()],
+    )
+    .await;
+    for _ in 0..200 {
+        let info = ask(replica, &["INFO", "replication"]).await;
+        if info.contains("master_link_status:up") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it does not replicate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres() {
+    let Some((pair, tokens)) = Pair::postgres().await else {
+        return;
+    };
+    let store = SqlStore::connect(&pair.url()).await.unwrap();
+    reaches_the_new_primary(&pair, store, &tokens, async || pair.promote_standby().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_with_another_attempt() {
+    let Some((pair, tokens)) = Pair::postgres().await else {
+        return;
+    };
+    let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
+    let store = SqlStore::new(pool).await.unwrap();
+    tries_again(&pair, store, &tokens, async || pair.promote_standby().await).await;
+}
+
+/// Its connections lead to the standby, which has not heard of the last logins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
+    let Some((pair, _)) = Pair::postgres().await else {
+        return;
+    };
+    let mut primary = sqlx::PgConnection::connect(&pair.primary.url(&pair.database))
+        .await
+        .unwrap();
+    primary
+        .execute("CREATE TABLE logins (token text PRIMARY KEY, family text NOT NULL)")
+        .await
+        .unwrap();
+    let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
+    let store = ExistingTable::new("logins", "token", TokenFormat::clear())
+        .session_column("family")
+        .connect(pool.clone())
+        .await
+        .unwrap();
+    let token = Token::new("of-the-last-login");
+    assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
+
+    let mut standby = sqlx::PgConnection::connect(&pair.other.url("postgres"))
+        .await
+        .unwrap();
+    standby
+        .execute("SELECT pg_wal_replay_pause()")
+        .await
+        .unwrap();
+    primary
+        .execute("INSERT INTO logins VALUES ('of-the-last-login', 'a')")
+        .await
+        .unwrap();
+    pair.address.lead_to(pair.other.port);
+    // Those to the primary are given up by whoever moved the address.
+    primary
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await
+        .unwrap();
+    for _ in 0..5 {
+        match store.revoke(&token).await {
+            Err(_) => {}
+            Ok(Revocation::NotFound) => panic!("the token is known to the primary"),
+            // A connection that was being opened to the primary has outlived the others.
+            Ok(_) => break,
+        }
+    }
+    pair.address.lead_to(pair.primary.port);
+    let layer = patient_layer(RetryStore::new(store), Duration::from_secs(5));
+    assert!(acknowledged(&layer, &token).await, "the primary knows it");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM logins")
+        .fetch_one(&mut primary)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb() {
+    let Some((pair, tokens)) = Pair::mariadb().await else {
+        return;
+    };
+    let store = SqlStore::connect(&pair.url_of_app()).await.unwrap();
+    reaches_the_new_primary(&pair, store, &tokens, async || pair.is_read_only().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_with_another_attempt() {
+    let Some((pair, tokens)) = Pair::mariadb().await else {
+        return;
+    };
+    let pool = sqlx::MySqlPool::connect(&pair.url_of_app()).await.unwrap();
+    let store = SqlStore::new(pool).await.unwrap();
+    tries_again(&pair, store, &tokens, async || pair.is_read_only().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_of_redis_does_not_say_whose_sessions_there_are() {
+    let Some((pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let store = RedisStore::connect(&pair.other.url("")).await.unwrap();
+    for subject in ["alice", "of-the-last-login"] {
+        let revoked = store.revoke_subject(subject, &[]).await;
+        assert!(revoked.is_err(), "{revoked:?}");
+    }
+    assert!(store.revoke(&tokens[0]).await.is_err());
+    assert!(
+        store
+            .revoke(&Token::new("of-the-last-login"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_alone() {
+    let Some((pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let store = RedisStore::connect(&pair.url()).await.unwrap();
+    reaches_the_new_primary(&pair, store, &tokens, async || pair.swap().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_alone_through_a_connection_of_the_application_with_another_attempt() {
+    let Some((pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let client = redis::Client::open(pair.url()).unwrap();
+    let store = RedisStore::new(ConnectionManager::new(client).await.unwrap());
+    tries_again(&pair, store, &tokens, async || pair.swap().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_that_sentinels_watch() {
+    let Some((mut pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let sentinel = Server::sentinel_of(&pair.primary).await;
+    // One of the sentinels is not there.
+    let dead = format!("redis://127.0.0.1:{}/", free_port());
+    let sentinels = [dead, sentinel.url("")];
+    let store = RedisStore::connect_sentinel(sentinels, "main", "redis://_/").await;
+    let layer = patient_layer(RetryStore::new(store.unwrap()), Duration::from_secs(5));
+    let (before, after) = tokens.split_at(10);
+    for token in before {
+        assert!(acknowledged(&layer, token).await);
+    }
+    let has_heard_of_the_replica = async || {
+        let replicas = asked(&sentinel, &["SENTINEL", "REPLICAS", "main"]).await;
+        format!("{replicas:?}").contains(&pair.other.port.to_string())
+    };
+    while !has_heard_of_the_replica().await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    pair.primary.kill();
+    for token in after {
+        assert!(acknowledged(&layer, token).await);
+    }
+    // Its connections were closed when it was promoted.
+    let new_primary = RetryStore::new(Arc::clone(&pair.new_primary));
+    for token in after {
+        assert!(!is_live(&new_primary, token).await, "acknowledged and lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_cluster() {
+    let Some(nodes) = redis_cluster().await else {
+        return;
+    };
+    let replica = replica_in_cluster(&nodes).await;
+    let store = RedisStore::connect_cluster([nodes[0].url("")])
+        .await
+        .unwrap();
+    let layer = patient_layer(RetryStore::new(store.clone()), Duration::from_secs(5));
+    let mut tokens = Vec::new();
+    for _ in 0..TOKENS {
+        tokens.push(open(&store, "alice").await);
+    }
+    ask(&replica, &["CLUSTER", "FAILOVER"]).await;
+    for _ in 0..200 {
+        if ask(&nodes[0], &["INFO", "replication"])
+            .await
+            .contains("role:slave")
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for token in &tokens {
+        assert!(acknowledged(&layer, token).await);
+        assert!(!is_live(&store, token).await, "acknowledged and lost");
+    }
+}

@@ -1,0 +1,332 @@
+//! Whether Chromium shows a private page after the logout, for each place that can keep one.
+//!
+//! `docs/browsers.md` has the table, and is compared with what is found here. The pages go
+//! through it by themselves, since Chromium renders nothing ahead while a debugger looks on.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse};
+use axum::routing::{get, post};
+use axum_extra::extract::CookieJar;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tokio::process::{Child, Command};
+use tower_logout::reply::SiteData::{self, PrefetchCache, PrerenderCache, Storage};
+use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Token};
+
+use e2e::find_program;
+use support::server::serve;
+use support::*;
+
+const DOCUMENT: &str = include_str!("../../docs/browsers.md");
+
+/// What `Clear-Site-Data` says, column by column.
+const CLEARED: [&[SiteData]; 5] = [
+    &[],
+    &[Storage],
+    &[PrefetchCache],
+    &[PrerenderCache],
+    &[PrefetchCache, PrerenderCache],
+];
+
+#[tokio::test]
+async fn a_private_page_is_shown_after_the_logout_where_the_document_says_so() {
+    let Some(program) = find_program(&["chromium", "chromium-browser", "google-chrome"]) else {
+        return;
+    };
+    let profile = tempfile::tempdir().unwrap();
+    // From the last to the first, as each has the browser go on to the next one.
+    let mut next = "about:blank".to_owned();
+    let mut sites = Vec::new();
+    for keeper in Keeper::ALL {
+        for cache_control in ["private, max-age=600", "no-store"] {
+            for cleared in CLEARED {
+                let site = Site::new(keeper, cache_control, next);
+                next = site.serve(cleared).await;
+                sites.push(site);
+            }
+        }
+    }
+    let mut browser = browse(&program, profile.path(), &next);
+    let mut shown = Vec::new();
+    for site in sites.iter().rev() {
+        shown.push(site.shown_after_the_logout().await);
+    }
+    browser.kill().await.unwrap();
+    shown.reverse();
+
+    let mut table = String::new();
+    for (sites, shown) in sites.chunks(CLEARED.len()).zip(shown.chunks(CLEARED.len())) {
+        let row = shown.join(" | ");
+        let name = sites[0].keeper.name();
+        writeln!(table, "| {name} | `{}` | {row} |", sites[0].cache_control).unwrap();
+    }
+    assert!(DOCUMENT.contains(&table), "found:\n{table}");
+}
+
+/// A Chromium that nothing is attached to.
+fn browse(program: &Path, profile: &Path, url: &str) -> Child {
+    Command::new(program)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--no-first-run",
+            "--disable-gpu",
+        ])
+        .args(["--remote-debugging-port=0", "--disable-dev-shm-usage"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// What keeps a page, and how the user comes back to it.
+#[derive(Clone, Copy, PartialEq)]
+enum Keeper {
+    BackForwardCache,
+    HttpCache,
+    Prefetch,
+    Prerender,
+    ServiceWorker,
+}
+
+impl Keeper {
+    const ALL: [Self; 5] = [
+        Self::BackForwardCache,
+        Self::HttpCache,
+        Self::Prefetch,
+        Self::Prerender,
+        Self::ServiceWorker,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::BackForwardCache => "Back: the page as it was left (bfcache)",
+            Self::HttpCache => "a link: the HTTP cache",
+            Self::Prefetch => "a link: prefetched",
+            Self::Prerender => "a link: prerendered",
+            Self::ServiceWorker => "a link: a service worker's cache",
+        }
+    }
+
+    /// What the page does that the browser comes to first.
+    fn home(self) -> &'static str {
+        match self {
+            Self::BackForwardCache | Self::HttpCache => "location = '/private';",
+            Self::Prefetch => "await ahead('prefetch'); await logout(); location = '/private';",
+            Self::Prerender => "await ahead('prerender'); await logout(); location = '/private';",
+            Self::ServiceWorker => {
+                "await new Promise(resolve => {
+                    navigator.serviceWorker.oncontrollerchange = resolve;
+                    navigator.serviceWorker.register('/worker.js');
+                });
+                location = '/private';"
+            }
+        }
+    }
+
+    /// What the page does that comes after the private one.
+    fn out(self) -> &'static str {
+        match self {
+            Self::BackForwardCache => "await logout(); history.back();",
+            _ => "await logout(); location = '/private';",
+        }
+    }
+
+    /// How often the private page is seen until the end.
+    fn sights(self) -> usize {
+        match self {
+            Self::Prefetch | Self::Prerender => 1,
+            _ => 2,
+        }
+    }
+
+    /// Whether the browser has ahead what it was asked to have.
+    fn is_there(self, private: &Private) -> bool {
+        match self {
+            Self::Prerender => private.prerendered,
+            _ => private.asked_for,
+        }
+    }
+}
+
+const SHARED: &str = "
+const logout = () => fetch('/auth/logout', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}'
+});
+const ahead = async kind => {
+    const rules = document.createElement('script');
+    rules.type = 'speculationrules';
+    rules.text = JSON.stringify({ [kind]: [{ urls: ['/private'], eagerness: 'immediate' }] });
+    document.head.append(rules);
+    while (await (await fetch('/is-there')).text() !== 'true') ;
+};
+";
+
+/// The private page says what a user sees on it, and goes on as it is told.
+const PRIVATE: &str = "
+const post = (path, body) => fetch(path, { method: 'POST', body });
+const show = async () => {
+    location = await (await post('/shown', document.querySelector('p').textContent)).text();
+};
+if (document.prerendering) {
+    document.addEventListener('prerenderingchange', show);
+    await post('/prerendered');
+} else {
+    addEventListener('pageshow', show);
+}
+";
+
+const WORKER: &str = "
+onactivate = event => event.waitUntil(clients.claim());
+onfetch = event => {
+    if (new URL(event.request.url).pathname !== '/private') return;
+    event.respondWith(caches.open('pages').then(async pages => {
+        const kept = await pages.match(event.request);
+        if (kept) return kept;
+        const fresh = await fetch(event.request);
+        await pages.put(event.request, fresh.clone());
+        return fresh;
+    }));
+};
+";
+
+/// A server with one login and a private page.
+#[derive(Clone)]
+struct Site {
+    keeper: Keeper,
+    cache_control: &'static str,
+    /// Where the browser goes when it is done here.
+    next: String,
+    store: MemoryStore,
+    cookies: AuthCookies,
+    private: Arc<Mutex<Private>>,
+}
+
+/// What has happened to the private page.
+#[derive(Default)]
+struct Private {
+    asked_for: bool,
+    prerendered: bool,
+    shown: Vec<String>,
+}
+
+impl Site {
+    fn new(keeper: Keeper, cache_control: &'static str, next: String) -> Self {
+        Self {
+            keeper,
+            cache_control,
+            next,
+            store: MemoryStore::new(),
+            cookies: AuthCookies::default(),
+            private: Arc::default(),
+        }
+    }
+
+    /// Gives the address of the first page.
+    async fn serve(&self, cleared: &[SiteData]) -> String {
+        let logout = LogoutLayer::builder(self.store.clone())
+            .clear_site_data(cleared.iter().copied())
+            .build()
+            .unwrap();
+        let router = Router::new()
+            .route("/home", get(Self::home))
+            .route("/private", get(Self::private))
+            .route(
+                "/prerendered",
+                post(async |State(site): State<Self>| site.was_prerendered()),
+            )
+            .route(
+                "/is-there",
+                get(async |State(site): State<Self>| site.is_there()),
+            )
+            .route(
+                "/shown",
+                post(async |State(site): State<Self>, text: String| site.was_shown(text)),
+            )
+            .route("/out", get(async |State(site): State<Self>| site.out()))
+            .route("/worker.js", get(worker))
+            .with_state(self.clone())
+            .layer(logout);
+        // To a browser as good as https.
+        format!("http://localhost:{}/home", serve(router).await.port())
+    }
+
+    /// Logs in.
+    async fn home(State(site): State<Self>) -> impl IntoResponse {
+        let token = open(&site.store, "alice").await;
+        let page = script(&[SHARED, site.keeper.home()]);
+        (login(&site.cookies, token.expose()), page)
+    }
+
+    async fn private(State(site): State<Self>, jar: CookieJar) -> impl IntoResponse {
+        site.private.lock().unwrap().asked_for = true;
+        let token = jar
+            .get(site.cookies.refresh_name())
+            .map(|cookie| Token::new(cookie.value()));
+        let text = match token {
+            Some(token) if is_live(&site.store, &token).await => "private",
+            _ => "–",
+        };
+        let page = format!("<!doctype html><meta charset=utf-8><p>{text}</p>");
+        let headers = [(CACHE_CONTROL, site.cache_control)];
+        (headers, Html(page + &script(&[PRIVATE]).0))
+    }
+
+    fn was_prerendered(&self) {
+        self.private.lock().unwrap().prerendered = true;
+    }
+
+    fn is_there(&self) -> String {
+        let private = self.private.lock().unwrap();
+        self.keeper.is_there(&private).to_string()
+    }
+
+    /// Gives where to go on.
+    fn was_shown(&self, text: String) -> String {
+        let mut private = self.private.lock().unwrap();
+        private.shown.push(text);
+        if private.shown.len() < self.keeper.sights() {
+            return "/out".into();
+        }
+        self.next.clone()
+    }
+
+    fn out(&self) -> Html<String> {
+        script(&[SHARED, self.keeper.out()])
+    }
+
+    async fn shown_after_the_logout(&self) -> String {
+        let sights = self.keeper.sights();
+        for _ in 0..2000 {
+            let shown = self.private.lock().unwrap().shown.clone();
+            if shown.len() == sights {
+                assert!(sights == 1 || shown[0] == "private");
+                return shown[sights - 1].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!(
+            "{}, {}: it did not come back",
+            self.keeper.name(),
+            self.cache_control
+        );
+    }
+}
+
+async fn worker() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/javascript")], WORKER)
+}
+
+fn script(parts: &[&str]) -> Html<String> {
+    let parts = parts.concat();
+    Html(format!("<script type=module>{parts}</script>"))
+}

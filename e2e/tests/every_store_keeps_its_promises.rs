@@ -1,0 +1,165 @@
+//! The conformance suite, on each store and each database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_logout::MemoryStore;
+use tower_logout::store::{MigrationStore, RetryStore, SessionPolicy, SessionStore, SubjectStore};
+use tower_logout::testing::Conformance;
+use tower_logout_redis::RedisStore;
+use tower_logout_sqlx::SqlStore;
+
+use e2e::database::{Kind, Server, redis_cluster, shared};
+
+/// The suite waits this out.
+const LEEWAY: Duration = Duration::from_millis(800);
+
+fn policy(lifetime: Duration) -> SessionPolicy {
+    SessionPolicy::new()
+        .with_lifetime(lifetime)
+        .with_reuse_leeway(LEEWAY)
+}
+
+/// All of the suite, on stores of one kind: their sessions live as long as they are told.
+fn suite<S: SessionStore + SubjectStore>(store: impl Fn(Duration) -> S) -> Conformance<S> {
+    Conformance::new(store(Duration::from_hours(1)))
+        .with_subjects()
+        .with_expiring(store(Duration::ZERO))
+        .with_short_lived(store(Duration::from_secs(2)))
+}
+
+/// The suite, with what the store has written.
+async fn prove<S>(store: impl Fn(Duration) -> S, files: impl Fn() -> Vec<u8> + Send + 'static)
+where
+    S: SessionStore + SubjectStore,
+{
+    suite(store)
+        .with_at_rest(move || {
+            let content = files();
+            async move { Ok(content) }
+        })
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_memory() {
+    let store = MemoryStore::new();
+    suite(|lifetime| store.clone().with_policy(policy(lifetime)))
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_leeway() {
+    let store = MemoryStore::new();
+    let policy = SessionPolicy::new().with_reuse_leeway(Duration::ZERO);
+    suite(|lifetime| store.clone().with_policy(policy.with_lifetime(lifetime)))
+        .run()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_sqlite_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("sessions").display());
+    let store = SqlStore::connect(&url).await.unwrap();
+    let path = folder.path().to_owned();
+    let files = move || {
+        let files = std::fs::read_dir(&path).unwrap();
+        let content = files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        content.collect::<Vec<_>>().concat()
+    };
+    prove(
+        |lifetime| store.clone().with_policy(policy(lifetime)),
+        files,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_sqlite_in_memory() {
+    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    suite(|lifetime| store.clone().with_policy(policy(lifetime)))
+        .run()
+        .await
+        .unwrap();
+}
+
+async fn on_a_sql_server(kind: Kind) {
+    let Some((server, url)) = shared(kind).await else {
+        return;
+    };
+    let store = SqlStore::connect(&url).await.unwrap();
+    let store = |lifetime| store.clone().with_policy(policy(lifetime));
+    prove(store, || server.files()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_postgres() {
+    on_a_sql_server(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mariadb() {
+    on_a_sql_server(Kind::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_redis() {
+    let Some((server, url)) = shared(Kind::Redis).await else {
+        return;
+    };
+    let store = RedisStore::connect(&url)
+        .await
+        .unwrap()
+        .with_prefix("suite");
+    let store = |lifetime| store.clone().with_policy(policy(lifetime));
+    prove(store, || server.files()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_redis_cluster() {
+    let Some(nodes) = redis_cluster().await else {
+        return;
+    };
+    let store = RedisStore::connect_cluster([nodes[0].url("")])
+        .await
+        .unwrap()
+        // Braces say where a key lies.
+        .with_prefix("{a}{}{b");
+    let nodes = Arc::new(nodes);
+    let files = Arc::clone(&nodes);
+    let store = |lifetime| store.clone().with_policy(policy(lifetime));
+    let files = move || files.each_ref().map(Server::files).concat();
+    prove(store, files).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn during_a_migration() {
+    let (old, new) = (
+        MemoryStore::new(),
+        SqlStore::connect("sqlite::memory:").await.unwrap(),
+    );
+    suite(|lifetime| {
+        MigrationStore::new(
+            old.clone().with_policy(policy(lifetime)),
+            new.clone().with_policy(policy(lifetime)),
+        )
+    })
+    .run()
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_another_attempt() {
+    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    suite(|lifetime| RetryStore::new(store.clone().with_policy(policy(lifetime))))
+        .run()
+        .await
+        .unwrap();
+}

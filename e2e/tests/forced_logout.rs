@@ -1,0 +1,346 @@
+//! No page of another origin logs anybody out, whatever it makes the browser send.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, Response};
+use axum::routing::post;
+use chromiumoxide::page::Page;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tower_http::cors::CorsLayer;
+use tower_logout::cookie::{Cookie, SameSite};
+use tower_logout::csrf::OriginCheck;
+use tower_logout::{AuthCookies, LogoutLayer, LogoutLayerBuilder, MemoryStore, Token};
+
+use e2e::browser::{Chromium, ThirdPartyCookies, run};
+use support::server::{serve, serve_https};
+use support::*;
+
+/// What a page does to `url`, and whether that is a `POST`, once it is let through.
+const ATTACKS: [(&str, bool); 29] = [
+    ("submit({ method: 'post' })", true),
+    (
+        "submit({ method: 'post', enctype: 'multipart/form-data' })",
+        true,
+    ),
+    ("submit({ method: 'post', enctype: 'text/plain' })", true),
+    ("submit({ method: 'post', target: 'frame' })", true),
+    ("submit({ method: 'post', target: '_blank' })", true),
+    ("submit({ method: 'get' })", false),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include' })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}',
+        headers: { 'Content-Type': 'application/json' } })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: json })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: form })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', keepalive: true })",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', credentials: 'include' }).catch(() => {})",
+        true,
+    ),
+    (
+        "fetch(url, { method: 'POST', credentials: 'include', body: '{}',
+        headers: { 'Content-Type': 'application/json' } }).catch(() => {})",
+        false,
+    ),
+    (
+        "fetch(url, { mode: 'no-cors', credentials: 'include' })",
+        false,
+    ),
+    ("navigator.sendBeacon(url)", true),
+    ("navigator.sendBeacon(url, '{}')", true),
+    ("navigator.sendBeacon(url, form)", true),
+    ("navigator.sendBeacon(url, json)", false),
+    ("add('img', { src: url })", false),
+    ("add('script', { src: url })", false),
+    ("add('iframe', { src: url })", false),
+    ("add('object', { data: url })", false),
+    ("add('video', { src: url })", false),
+    ("add('link', { rel: 'stylesheet', href: url })", false),
+    (
+        "add('link', { rel: 'preload', as: 'image', href: url })",
+        false,
+    ),
+    ("add('link', { rel: 'prefetch', href: url })", false),
+    ("open(url)", false),
+    ("location = url", false),
+];
+
+/// What the attacks are written with.
+const TOOLS: &str = r#"
+    const json = new Blob(['{}'], { type: 'application/json' });
+    const form = new FormData();
+    form.append('a', 'b');
+    const add = (tag, attributes) => {
+        const element = Object.assign(document.createElement(tag), attributes);
+        document.documentElement.append(element);
+        return element;
+    };
+    const submit = attributes => {
+        add('iframe', { name: 'frame' });
+        const element = add('form', { action: url, ...attributes });
+        // A form that is sent by GET has its fields for a query.
+        for (const [name, value] of [[new URL(url).search.slice(1), ''], ['{"a":"', '"}']]) {
+            const field = Object.assign(document.createElement('input'), { name, value });
+            element.append(field);
+        }
+        element.submit();
+    };"#;
+
+type Builder = LogoutLayerBuilder<MemoryStore>;
+
+#[tokio::test]
+async fn nobody_is_logged_out_from_elsewhere_under_the_default() {
+    if let Some(mut victim) = Victim::start("https", |layer, _| layer).await {
+        let attackers = victim.attackers();
+        victim.withstands_all(&attackers).await;
+        victim.chromium.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_logged_out_from_elsewhere_under_the_origin_check() {
+    // Over http browsers send no `Sec-Fetch-Site`.
+    for scheme in ["https", "http"] {
+        let started = Victim::start(scheme, |layer, _| {
+            layer.require_json(false).origin_check(OriginCheck::new())
+        });
+        if let Some(mut victim) = started.await {
+            let attackers = victim.attackers();
+            victim.withstands_all(&attackers).await;
+            victim.chromium.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_either_check_each_post_from_elsewhere_logs_out() {
+    let started = Victim::start("https", |layer, _| layer.require_json(false));
+    let Some(mut victim) = started.await else {
+        return;
+    };
+    let [.., another_site] = victim.attackers();
+    for (attack, (script, posts)) in ATTACKS.into_iter().enumerate() {
+        let came = victim.attacked(&another_site, attack).await;
+        let lives = is_live(&victim.store, &came.token).await;
+        assert_eq!(lives, !posts, "{script}");
+        if posts {
+            victim.chromium.lost_its_cookies().await;
+        }
+        victim.chromium.close_page(&came.page).await;
+    }
+    victim.chromium.close().await;
+}
+
+#[tokio::test]
+async fn a_trusted_origin_with_cors_logs_out_and_no_other_does() {
+    let configurations: [fn(Builder, &str) -> Builder; 2] = [
+        |layer, _| layer,
+        |layer, friend| {
+            let check = OriginCheck::new().add_trusted_origin(friend).unwrap();
+            layer.require_json(false).origin_check(check)
+        },
+    ];
+    for configure in configurations {
+        let Some(mut victim) = Victim::start("https", configure).await else {
+            return;
+        };
+        let [.., another_site] = victim.attackers();
+        victim.withstands_all(&[another_site]).await;
+
+        let page = victim.chromium.open(&victim.friend).await;
+        let token = victim.log_in().await;
+        let logout = format!(
+            "fetch('{}/auth/logout', {{
+                method: 'POST',
+                credentials: 'include',
+                headers: {{ 'Content-Type': 'application/json' }},
+            }}).then(answer => answer.text())",
+            victim.origin
+        );
+        let answer: String = run(&page, &logout).await;
+        assert_eq!(answer, r#"{"message":"Logged out successfully"}"#);
+        assert!(!is_live(&victim.store, &token).await);
+        assert_eq!(victim.chromium.cookie_names().await, [""; 0]);
+        victim.chromium.close().await;
+    }
+}
+
+/// Somebody who is logged in at one site, and goes to others with the same browser.
+struct Victim {
+    chromium: Chromium,
+    store: MemoryStore,
+    /// A page of the site that they are logged in to.
+    page: Page,
+    origin: String,
+    /// Who may log its users out, if anybody does.
+    friend: String,
+    elsewhere: u16,
+    answers: UnboundedReceiver<Answered>,
+}
+
+/// An answer under the path of the logout.
+struct Answered {
+    attack: String,
+    set_cookies: usize,
+}
+
+impl Victim {
+    /// `None` where there is no browser.
+    async fn start(scheme: &str, configure: fn(Builder, &str) -> Builder) -> Option<Self> {
+        let chromium = Chromium::start_with(ThirdPartyCookies::Allowed).await?;
+        let pages = Router::new().fallback(|| async { Html("<p>a page") });
+        let secure = scheme == "https";
+        let elsewhere = if secure {
+            serve_https(pages).await
+        } else {
+            serve(pages).await
+        }
+        .port();
+        let friend = format!("{scheme}://friend.site-b.test:{elsewhere}");
+
+        let store = MemoryStore::new();
+        let mut description = AuthCookies::builder();
+        if secure {
+            // What browsers send from everywhere.
+            let cookie = |name| Cookie::build(name).secure(true).same_site(SameSite::None);
+            description = description.access(cookie("a")).refresh(cookie("r"));
+        }
+        let cookies = description.build().unwrap();
+        let layer = LogoutLayer::builder(store.clone()).cookies(cookies.clone());
+        let (answered, answers) = unbounded_channel();
+        let log_in = |Path(token): Path<String>| async move { login(&cookies, &token) };
+        let site = Router::new()
+            .route("/auth/login/{token}", post(log_in))
+            .fallback(|| async { Html("<p>the site") })
+            .layer(configure(layer, &friend).build().unwrap())
+            .layer(
+                CorsLayer::new()
+                    .allow_origin([friend.parse().unwrap()])
+                    .allow_headers([CONTENT_TYPE])
+                    .allow_credentials(true),
+            )
+            .layer(from_fn_with_state(answered, tell));
+        let port = if secure {
+            serve_https(site).await
+        } else {
+            serve(site).await
+        }
+        .port();
+        let origin = format!("{scheme}://app.site-a.test:{port}");
+        Some(Self {
+            page: chromium.open(&origin).await,
+            chromium,
+            store,
+            origin,
+            friend,
+            elsewhere,
+            answers,
+        })
+    }
+
+    /// Another port, another name of the same site, another site.
+    fn attackers(&self) -> [String; 3] {
+        let (scheme, _) = self.origin.split_once(':').unwrap();
+        ["app.site-a.test", "evil.site-a.test", "evil.test"]
+            .map(|host| format!("{scheme}://{host}:{}", self.elsewhere))
+    }
+
+    /// Logs in, in place of whatever login there was.
+    async fn log_in(&self) -> Token {
+        let token = open(&self.store, "alice").await;
+        let login = format!(
+            "fetch('/auth/login/{}', {{ method: 'POST' }}).then(answer => answer.status)",
+            token.expose()
+        );
+        assert_eq!(run::<u16>(&self.page, &login).await, 200);
+        assert_eq!(self.chromium.cookies().await.len(), 2);
+        token
+    }
+
+    /// Logs in, attacks, and waits for what the site answered to it.
+    async fn attacked(&mut self, attacker: &str, attack: usize) -> Attacked {
+        let token = self.log_in().await;
+        let page = self.chromium.open(attacker).await;
+        let (script, _) = ATTACKS[attack];
+        let url = format!("{}/auth/logout?{attack}", self.origin);
+        let script = format!("{{ const url = '{url}'; {TOOLS} {script}; 0 }}");
+        page.evaluate(script).await.unwrap();
+        loop {
+            let answer = tokio::time::timeout(Duration::from_secs(10), self.answers.recv()).await;
+            let answer = answer.unwrap_or_else(|_| panic!("{} never arrives", ATTACKS[attack].0));
+            let answer = answer.unwrap();
+            // Some send more than one request.
+            if answer.attack == attack.to_string() {
+                let set_cookies = answer.set_cookies;
+                return Attacked {
+                    token,
+                    set_cookies,
+                    page,
+                };
+            }
+        }
+    }
+
+    async fn withstands_all(&mut self, attackers: &[String]) {
+        for attacker in attackers {
+            for (attack, (script, _)) in ATTACKS.into_iter().enumerate() {
+                let came = self.attacked(attacker, attack).await;
+                let row = format!("{script} from {attacker}");
+                assert_eq!(came.set_cookies, 0, "{row}");
+                assert!(is_live(&self.store, &came.token).await, "{row}");
+                assert_eq!(self.chromium.cookies().await.len(), 2, "{row}");
+                self.chromium.close_page(&came.page).await;
+            }
+        }
+    }
+}
+
+/// What came of an attack.
+struct Attacked {
+    token: Token,
+    set_cookies: usize,
+    /// Not to be closed before the browser has taken in the answer.
+    page: Page,
+}
+
+/// Tells what was answered under the path of the logout.
+async fn tell(
+    State(answered): State<UnboundedSender<Answered>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let uri = request.uri().clone();
+    let response = next.run(request).await;
+    if uri.path() == "/auth/logout" {
+        let query = uri.query().unwrap_or_default();
+        let answer = Answered {
+            attack: query.split('=').next().unwrap_or_default().to_owned(),
+            set_cookies: response.headers().get_all(SET_COOKIE).iter().count(),
+        };
+        // The last test may be over.
+        let _ = answered.send(answer);
+    }
+    response
+}

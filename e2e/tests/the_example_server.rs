@@ -1,0 +1,362 @@
+//! The README's server does what the contract says, asked with the contract's own calls.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+use e2e::database::{Kind, shared};
+use e2e::find_program;
+use e2e::process::ExampleServer;
+
+/// Runs curl against a server of its own, and returns the status and the body.
+struct Curl {
+    program: PathBuf,
+    server: ExampleServer,
+}
+
+impl Curl {
+    /// `None` where there is no curl.
+    async fn start() -> Option<Self> {
+        let program = find_program(&["curl"])?;
+        let server = ExampleServer::start().await;
+        Some(Self { program, server })
+    }
+
+    async fn call(&self, path: &str, arguments: &[&str]) -> (u16, String) {
+        let output = Command::new(&self.program)
+            .args(["-sS", "-w", "\n%{http_code}"])
+            .args(arguments)
+            .arg(format!("{}{path}", self.server.url))
+            .current_dir(self.server.folder.path())
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+
+    async fn post(&self, path: &str, jar: &[&str]) -> (u16, String) {
+        let json = ["-X", "POST", "-H", "Content-Type: application/json"];
+        self.call(path, &[&json[..], jar].concat()).await
+    }
+
+    async fn log_in(&self) {
+        let body = r#"{"username":"alice","password":"wonderland"}"#;
+        let answer = self.post("/auth/login", &["-c", "jar", "-d", body]).await;
+        assert_eq!(answer, (200, r#"{"username":"alice"}"#.into()));
+    }
+
+    /// The value of a cookie in the jar.
+    fn cookie(&self, name: &str) -> String {
+        let jar = std::fs::read_to_string(self.server.folder.path().join("jar")).unwrap();
+        jar.lines()
+            .map(|line| line.split('\t').collect::<Vec<_>>())
+            .find(|fields| fields.len() == 7 && fields[5] == name)
+            .map(|fields| fields[6].to_owned())
+            .unwrap()
+    }
+
+    /// A copy of the cookies as they are, as a thief would have it.
+    fn steal(&self) -> String {
+        let folder = self.server.folder.path();
+        std::fs::copy(folder.join("jar"), folder.join("stolen")).unwrap();
+        "stolen".into()
+    }
+}
+
+const BOTH: [&str; 4] = ["-b", "jar", "-c", "jar"];
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl() {
+    if let Some(curl) = Curl::start().await {
+        from_login_to_logout(&curl).await;
+    }
+}
+
+async fn from_login_to_logout_on(kind: Kind) {
+    if let Some(program) = find_program(&["curl"])
+        && let Some((_, url)) = shared(kind).await
+    {
+        let server = ExampleServer::start_with(&url).await;
+        from_login_to_logout(&Curl { program, server }).await;
+    }
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_postgres() {
+    from_login_to_logout_on(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_mariadb() {
+    from_login_to_logout_on(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn from_login_to_logout_with_curl_on_redis() {
+    from_login_to_logout_on(Kind::Redis).await;
+}
+
+async fn from_login_to_logout(curl: &Curl) {
+    assert_eq!(curl.call("/healthz", &[]).await.0, 200);
+    assert_eq!(curl.call("/me", &[]).await.0, 401);
+
+    let wrong = r#"{"username":"alice","password":"looking-glass"}"#;
+    let (status, body) = curl.post("/auth/login", &["-d", wrong]).await;
+    assert_eq!(
+        (status, &*body),
+        (401, r#"{"error":"Wrong username or password"}"#)
+    );
+
+    curl.log_in().await;
+    assert_eq!(
+        curl.call("/me", &["-b", "jar"]).await,
+        (200, r#"{"username":"alice"}"#.into())
+    );
+    let before_refresh = curl.steal();
+    assert_eq!(curl.post("/auth/refresh", &BOTH).await.0, 200);
+    assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 200);
+
+    let folder = curl.server.folder.path();
+    std::fs::copy(folder.join("jar"), folder.join("kept")).unwrap();
+    let (status, answer) = curl.post("/auth/logout", &["-i", "-b", "jar"]).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        answer.matches("Expires=Thu, 01 Jan 1970").count(),
+        2,
+        "{answer}"
+    );
+
+    for stolen in ["kept", &*before_refresh] {
+        assert_eq!(curl.call("/me", &["-b", stolen]).await.0, 401);
+        assert_eq!(curl.post("/auth/refresh", &["-b", stolen]).await.0, 401);
+        let again = curl.post("/auth/logout", &["-b", stolen]).await;
+        assert_eq!(
+            again,
+            (200, r#"{"message":"Logged out successfully"}"#.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let stolen = curl.steal();
+    // Twice, since a second tab may use the one before the last.
+    for _ in 0..2 {
+        assert_eq!(curl.post("/auth/refresh", &BOTH).await.0, 200);
+    }
+    assert_eq!(curl.post("/auth/refresh", &["-b", &stolen]).await.0, 401);
+    assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_second_login_ends_the_session_that_the_browser_held() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let earlier = curl.steal();
+    let wrong = r#"{"username":"alice","password":"looking-glass"}"#;
+    let jar = ["-b", "jar", "-d", wrong];
+    assert_eq!(curl.post("/auth/login", &jar).await.0, 401);
+    assert_eq!(curl.call("/me", &["-b", &earlier]).await.0, 200);
+
+    let body = r#"{"username":"alice","password":"wonderland"}"#;
+    let jar = [&BOTH[..], &["-d", body]].concat();
+    assert_eq!(curl.post("/auth/login", &jar).await.0, 200);
+    assert_eq!(curl.call("/me", &["-b", &earlier]).await.0, 401);
+    assert_eq!(curl.post("/auth/refresh", &["-b", &earlier]).await.0, 401);
+    assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 200);
+}
+
+#[tokio::test]
+async fn no_answer_is_kept_or_sniffed_and_each_has_a_policy() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let post = ["-X", "POST", "-H", "Content-Type: application/json"];
+    for (path, more) in [
+        ("/", &[][..]),
+        ("/page.js", &[]),
+        ("/page.css", &[]),
+        ("/me", &["-b", "jar"]),
+        ("/me", &[]),
+        ("/nowhere", &[]),
+        ("/auth/login", &post),
+        ("/auth/refresh", &post),
+        ("/auth/logout", &post),
+    ] {
+        let (_, answer) = curl.call(path, &[&["-i"], more].concat()).await;
+        let answer = answer.to_ascii_lowercase();
+        for header in [
+            "cache-control: no-store",
+            "x-content-type-options: nosniff",
+            "content-security-policy: default-src 'none'; script-src 'self'; ",
+        ] {
+            let count = answer.matches(&format!("\r\n{header}")).count();
+            assert_eq!(count, 1, "{path}: {header}\n{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_contracts_own_curl_call_logs_out() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let cookie = format!("refreshToken={}", curl.cookie("refreshToken"));
+    let answer = curl
+        .call(
+            "/auth/logout",
+            &[
+                "-X",
+                "POST",
+                "-H",
+                "Content-Type: application/json",
+                "--cookie",
+                &cookie,
+            ],
+        )
+        .await;
+    assert_eq!(
+        answer,
+        (200, r#"{"message":"Logged out successfully"}"#.into())
+    );
+    assert_eq!(curl.post("/auth/refresh", &["-b", "jar"]).await.0, 401);
+    assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 401);
+}
+
+#[tokio::test]
+async fn the_cookies_of_a_login_are_what_they_should_be() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let jar = std::fs::read_to_string(curl.server.folder.path().join("jar")).unwrap();
+    assert_eq!(jar.matches("#HttpOnly_").count(), 2, "{jar}");
+    let refresh = curl.cookie("refreshToken");
+    assert_eq!(refresh.len(), 64);
+    assert!(refresh.bytes().all(|byte| byte.is_ascii_hexdigit()));
+
+    let pool = sqlx::SqlitePool::connect(&curl.server.database())
+        .await
+        .unwrap();
+    let id: String = sqlx::query_scalar("SELECT id FROM tower_logout_sessions")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let access = curl.cookie("accessToken");
+    let claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(&access)
+        .unwrap()
+        .claims;
+    assert_eq!(
+        (&claims["sub"], &claims["sid"]),
+        (&"alice".into(), &id.into())
+    );
+    assert!(claims["exp"].is_u64());
+}
+
+#[tokio::test]
+async fn a_refresh_that_comes_too_late_removes_the_dead_cookies() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    curl.post("/auth/logout", &["-b", "jar"]).await;
+    let (status, answer) = curl.post("/auth/refresh", &["-i", "-b", "jar"]).await;
+    assert_eq!(status, 401);
+    assert_eq!(answer.matches("Max-Age=0").count(), 2, "{answer}");
+}
+
+/// Stops a server while a logout waits for its database, and shows that it ends first.
+async fn stops_after_the_logout_in_flight(signal: &str, client_stays: bool) {
+    let Some(mut curl) = Curl::start().await else {
+        return;
+    };
+    curl.log_in().await;
+    let pool = sqlx::SqlitePool::connect(&curl.server.database())
+        .await
+        .unwrap();
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+
+    let mut client = tokio::net::TcpStream::connect(curl.server.address())
+        .await
+        .unwrap();
+    let request = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Cookie: refreshToken={}\r\nConnection: close\r\n\r\n",
+        curl.cookie("refreshToken")
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let client = client_stays.then_some(client);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    curl.server.signal(signal).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    lock.rollback().await.unwrap();
+
+    assert!(curl.server.ended().await.success());
+    if let Some(mut client) = client {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM tower_logout_sessions")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(sessions, 0);
+}
+
+#[tokio::test]
+async fn on_sigterm_a_logout_in_flight_is_answered() {
+    stops_after_the_logout_in_flight("TERM", true).await;
+}
+
+#[tokio::test]
+async fn on_sigterm_a_revocation_whose_client_is_gone_is_done() {
+    stops_after_the_logout_in_flight("TERM", false).await;
+}
+
+#[tokio::test]
+async fn on_ctrl_c_a_logout_in_flight_is_answered() {
+    stops_after_the_logout_in_flight("INT", true).await;
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_said_and_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ExampleServer::command(folder.path())
+        .env("DATABASE_URL", "sqlite:no/such/folder/db.sqlite")
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("unable to open database file"), "{error}");
+
+    let output = ExampleServer::command(folder.path())
+        .env("DATABASE_URL", "oracle://scott:tiger@localhost")
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("begin with sqlite:, postgres: or mysql:"),
+        "{error}"
+    );
+    assert!(!error.contains("tiger"), "{error}");
+}

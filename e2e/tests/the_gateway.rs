@@ -1,0 +1,538 @@
+//! The gateway logs out for apps that know nothing of it, and is not seen otherwise.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::response::AppendHeaders;
+use axum::routing::get;
+use bytes::Bytes;
+use futures::channel::mpsc;
+use futures::{SinkExt, StreamExt};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
+use tower::service_fn;
+use tower_logout::Token;
+use tower_logout_sqlx::SqlStore;
+
+use e2e::process::ExampleServer;
+use support::server::serve;
+use support::*;
+
+fn client(version: Version) -> Client<HttpConnector, Body> {
+    Client::builder(TokioExecutor::new())
+        .http2_only(version == Version::HTTP_2)
+        .build_http()
+}
+
+/// An upstream that gives bodies back, and writes down what it is asked.
+async fn echo() -> (SocketAddr, Shared<http::request::Parts>) {
+    let seen = Shared::default();
+    let notes = Shared::clone(&seen);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (parts, body) = request.into_parts();
+        notes.lock().unwrap().push(parts);
+        async { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    (serve(service).await, seen)
+}
+
+/// A gateway in front of this upstream, and the store that it ends sessions in.
+async fn gateway(upstream: &str) -> (ExampleServer, SqlStore, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("sessions").display());
+    let store = SqlStore::connect(&database).await.unwrap();
+    let argument = format!("{upstream},{database}");
+    let gateway = ExampleServer::start_example("gateway", &[&argument]).await;
+    (gateway, store, folder)
+}
+
+fn post_logout(gateway: &ExampleServer, host: &str, token: &Token) -> Request<Body> {
+    Request::post(format!("{}/auth/logout", gateway.url))
+        .header(HOST, host)
+        .header(CONTENT_TYPE, "application/json")
+        .header(COOKIE, format!("refreshToken={}", token.expose()))
+        .body(Body::empty())
+        .unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_login_at_the_app_ends_with_a_logout_at_the_gateway() {
+    let app = ExampleServer::start().await;
+    let upstream = format!("{},{}", app.url, app.database());
+    let gateway = ExampleServer::start_example("gateway", &[&upstream]).await;
+    let client = client(Version::HTTP_11);
+    let login = Request::post(format!("{}/auth/login", gateway.url))
+        .header(CONTENT_TYPE, "application/json")
+        .body(r#"{"username":"alice","password":"wonderland"}"#.into())
+        .unwrap();
+    let response = client.request(login).await.unwrap();
+    let cookies: Vec<_> = response
+        .headers()
+        .get_all(SET_COOKIE)
+        .iter()
+        .map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap())
+        .collect();
+    let cookies = cookies.join("; ");
+    let me = || {
+        Request::get(format!("{}/me", gateway.url))
+            .header(COOKIE, &cookies)
+            .body(Body::empty())
+            .unwrap()
+    };
+    assert_eq!(client.request(me()).await.unwrap().status(), StatusCode::OK);
+    let logout = Request::post(format!("{}/auth/logout", gateway.url))
+        .header(CONTENT_TYPE, "application/json")
+        .header(COOKIE, &cookies)
+        .body(Body::empty())
+        .unwrap();
+    let response = client.request(logout).await.unwrap();
+    assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 2);
+    assert_eq!(
+        text(response).await,
+        r#"{"message":"Logged out successfully"}"#
+    );
+    let response = client.request(me()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_upstreams_own_logout_is_reached_by_no_method() {
+    let (upstream, seen) = echo().await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("{}/auth/logout?x", gateway.url))
+                .body(Body::empty())
+                .unwrap();
+            let status = client(version).request(request).await.unwrap().status();
+            let expected = match method {
+                "POST" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                _ => StatusCode::METHOD_NOT_ALLOWED,
+            };
+            assert_eq!(status, expected, "{method}");
+        }
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_upstream_is_told_whom_the_browser_asked_and_who_asked() {
+    let (upstream, seen) = echo().await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}/app/")).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut request = Request::get(format!("{}/me?x=1", gateway.url))
+            .header("x-forwarded-for", "6.6.6.6")
+            .header("x-forwarded-host", "evil.test")
+            .header("x-forwarded-port", "6")
+            .header("x-real-ip", "6.6.6.6")
+            .header("forwarded", "for=6.6.6.6;host=evil.test");
+        if version == Version::HTTP_11 {
+            request = request
+                .header(HOST, "shop.test")
+                .header("connection", "x-secret")
+                .header("x-secret", "1")
+                .header("te", "gzip");
+        }
+        let request = request.body(Body::empty()).unwrap();
+        client(version).request(request).await.unwrap();
+        let parts = seen.lock().unwrap().pop().unwrap();
+        let host = match version {
+            Version::HTTP_11 => "shop.test",
+            _ => gateway.address(),
+        };
+        assert_eq!(parts.version, Version::HTTP_11);
+        assert_eq!(parts.uri, "/app/me?x=1");
+        assert_eq!(parts.headers[HOST], host);
+        assert_eq!(parts.headers["x-forwarded-host"], host);
+        assert_eq!(parts.headers["x-forwarded-for"], "127.0.0.1");
+        assert_eq!(parts.headers["x-forwarded-proto"], "http");
+        for dropped in [
+            "connection",
+            "x-secret",
+            "te",
+            "forwarded",
+            "x-forwarded-port",
+            "x-real-ip",
+        ] {
+            assert!(!parts.headers.contains_key(dropped), "{dropped}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_cannot_name_away_what_the_upstream_needs() {
+    let (upstream, seen) = echo().await;
+    let (gateway, store, _folder) = gateway(&format!("http://{upstream}")).await;
+    let token = open(&store, "alice").await;
+    let client = client(Version::HTTP_11);
+    let kept = [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-host", "shop.test"),
+        ("x-forwarded-proto", "http"),
+        ("host", "shop.test"),
+        ("cookie", "a=b"),
+        ("authorization", "Bearer t"),
+        ("content-type", "text/plain"),
+        ("content-language", "de"),
+        ("origin", "http://shop.test"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let named = kept.map(|(name, _)| name).join(", ") + ", content-length, x-secret";
+    let mut request = Request::post(format!("{}/echo", gateway.url))
+        .header("connection", &named)
+        .header("x-secret", "1");
+    for (name, value) in kept {
+        request = request.header(name, value);
+    }
+    let request = request.body("body".into()).unwrap();
+    assert_eq!(text(client.request(request).await.unwrap()).await, "body");
+    let parts = seen.lock().unwrap().pop().unwrap();
+    for (name, value) in kept {
+        assert_eq!(parts.headers[name], value, "{name}");
+    }
+    assert_eq!(parts.headers["content-length"], "4");
+    assert!(!parts.headers.contains_key("x-secret"));
+
+    let mut logout = post_logout(&gateway, "shop.test", &token);
+    let named = "cookie, content-type, host".parse().unwrap();
+    logout.headers_mut().insert("connection", named);
+    let response = client.request(logout).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn an_upstream_cannot_name_away_what_the_browser_needs() {
+    let upstream = Router::new().route(
+        "/",
+        get(|| async {
+            AppendHeaders([
+                ("connection", "set-cookie, cache-control, x-secret"),
+                ("set-cookie", "a=b"),
+                ("cache-control", "no-store"),
+                ("x-secret", "1"),
+            ])
+        }),
+    );
+    let upstream = serve(upstream).await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
+    let request = Request::get(&gateway.url).body(Body::empty()).unwrap();
+    let response = client(Version::HTTP_11).request(request).await.unwrap();
+    assert_eq!(response.headers()[SET_COOKIE], "a=b");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert!(!response.headers().contains_key("x-secret"));
+}
+
+/// The revocation endpoint of an authorization server, and what it was sent.
+async fn authority() -> (SocketAddr, Shared<(HeaderMap, String)>) {
+    let seen = Shared::default();
+    let notes = Shared::clone(&seen);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let notes = Shared::clone(&notes);
+        async move {
+            let (parts, body) = request.into_parts();
+            let form = body.collect().await?.to_bytes();
+            let form = String::from_utf8(form.to_vec()).unwrap();
+            notes.lock().unwrap().push((parts.headers, form));
+            Ok::<_, hyper::Error>(Response::new(Body::empty()))
+        }
+    });
+    (serve(service).await, seen)
+}
+
+#[tokio::test]
+async fn an_authorization_server_knows_which_client_revokes() {
+    let (authority, seen) = authority().await;
+    let form = "token=a%2Bb%2Fc%3D%3D&token_type_hint=refresh_token";
+    // The values of RFC 6749 §2.3.1 are form-encoded, then joined, then base64.
+    for (client_id, authorization, form) in [
+        ("shop:geheim", Some("Basic c2hvcDpnZWhlaW0="), form.into()),
+        (
+            "shop%3A1:s%40%2F%C3%AB%20%2B",
+            Some("Basic c2hvcCUzQTE6cyU0MCUyRiVDMyVBQislMkI="),
+            form.into(),
+        ),
+        ("shop%3A1", None, format!("{form}&client_id=shop%3A1")),
+    ] {
+        let tenant = format!("http://127.0.0.1:9,http://{client_id}@{authority}/revoke?a=b");
+        let gateway = ExampleServer::start_example("gateway", &[&tenant]).await;
+        let logout = post_logout(&gateway, "x", &Token::new("a+b/c=="));
+        let response = client(Version::HTTP_11).request(logout).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let (headers, sent) = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(sent, form);
+        let seen = headers.get(AUTHORIZATION);
+        assert_eq!(seen.map(|value| value.to_str().unwrap()), authorization);
+    }
+}
+
+#[tokio::test]
+async fn what_the_gateway_cannot_do_is_said_when_it_starts() {
+    for (tenant, expected) in [
+        (
+            "http://127.0.0.1:9,http://127.0.0.1:9/revoke",
+            "http://CLIENT_ID:SECRET@HOST/PATH",
+        ),
+        (
+            "http://127.0.0.1:9,https://a:geheim@127.0.0.1:9/revoke",
+            "for https,",
+        ),
+        ("http://a:geheim@127.0.0.1:9", "an upstream has no user"),
+        ("https://127.0.0.1:9", "begins with http:// or h2c://"),
+    ] {
+        for in_the_environment in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut command = ExampleServer::command_of("gateway", folder.path());
+            if in_the_environment {
+                command.env("TENANTS", tenant);
+            } else {
+                command.arg(tenant);
+            }
+            let output = command.stderr(Stdio::piped()).output();
+            let output = tokio::time::timeout(Duration::from_secs(10), output).await;
+            let output = output
+                .unwrap_or_else(|_| panic!("it serves {tenant}"))
+                .unwrap();
+            assert!(!output.status.success(), "{tenant}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("geheim"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_server_that_does_not_answer_is_a_500_and_is_not_waited_for() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = silent.local_addr().unwrap();
+    let tenant = format!("http://127.0.0.1:9,http://shop:geheim@{authority}/revoke");
+    let gateway = ExampleServer::start_example("gateway", &[&tenant]).await;
+    let logout = post_logout(&gateway, "x", &Token::new("t"));
+    let client = client(Version::HTTP_11);
+    let answer = tokio::spawn(client.request(logout));
+    let (mut connection, _) = silent.accept().await.unwrap();
+    // Until the gateway hangs up, which a revocation without a time-out never does.
+    let mut received = Vec::new();
+    let hung_up = connection.read_to_end(&mut received);
+    let limit = Duration::from_secs(10);
+    tokio::time::timeout(limit, hung_up).await.unwrap().unwrap();
+    let response = answer.await.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!response.headers().contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn on_sigterm_what_is_in_flight_is_answered_and_a_revocation_is_done() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        service_fn(move |_: Request<Incoming>| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            async move {
+                asked.notify_one();
+                go_on.notified().await;
+                Ok::<_, Infallible>(Response::new(Body::from("done")))
+            }
+        })
+    };
+    let slow = serve(slow).await;
+    let tenant = format!("http://{slow},http://shop:geheim@{slow}/revoke");
+    let mut gateway = ExampleServer::start_example("gateway", &[&tenant]).await;
+    let client = client(Version::HTTP_11);
+    let page = Request::get(&gateway.url).body(Body::empty()).unwrap();
+    let logout = post_logout(&gateway, "x", &Token::new("t"));
+    let page = tokio::spawn(client.request(page));
+    asked.notified().await;
+    let logout = tokio::spawn(client.request(logout));
+    asked.notified().await;
+
+    gateway.signal("TERM").await;
+    while TcpStream::connect(gateway.address()).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    go_on.notify_waiters();
+    assert_eq!(text(page.await.unwrap().unwrap()).await, "done");
+    let response = logout.await.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(gateway.ended().await.success());
+}
+
+#[tokio::test]
+async fn each_tenant_has_a_store_of_its_own_chosen_at_run_time() {
+    let (shop, shop_seen) = echo().await;
+    let (blog, blog_seen) = echo().await;
+    let (authority, revoked) = authority().await;
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("shop").display());
+    let store = SqlStore::connect(&database).await.unwrap();
+    let token = open(&store, "alice").await;
+    let tenants = [
+        &*format!("shop.test=http://{shop},{database}"),
+        &*format!("blog.test=h2c://{blog},http://blog:geheim@{authority}/revoke"),
+    ];
+    let gateway = ExampleServer::start_example("gateway", &tenants).await;
+    let client = client(Version::HTTP_11);
+    let get = |host| {
+        Request::get(format!("{}/?a=b", gateway.url))
+            .header(HOST, host)
+            .body(Body::empty())
+            .unwrap()
+    };
+
+    let response = client.request(get("shop.test")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(
+        shop_seen.lock().unwrap().pop().unwrap().version,
+        Version::HTTP_11
+    );
+    let response = client.request(get("BLOG.test:80")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(
+        blog_seen.lock().unwrap().pop().unwrap().version,
+        Version::HTTP_2
+    );
+    let response = client.request(get("evil.test")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST);
+
+    let elsewhere = post_logout(&gateway, "blog.test", &Token::new("a+b/c=="));
+    assert_eq!(
+        client.request(elsewhere).await.unwrap().status(),
+        StatusCode::OK
+    );
+    let (_, form) = revoked.lock().unwrap().pop().unwrap();
+    assert_eq!(form, "token=a%2Bb%2Fc%3D%3D&token_type_hint=refresh_token");
+    assert!(is_live(&store, &token).await);
+    let here = post_logout(&gateway, "shop.test", &token);
+    assert_eq!(client.request(here).await.unwrap().status(), StatusCode::OK);
+    assert!(!is_live(&store, &token).await);
+    assert!(shop_seen.lock().unwrap().is_empty() && blog_seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn where_the_upstream_is_down_the_app_is_a_502_and_the_logout_works() {
+    let vacated = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = vacated.local_addr().unwrap();
+    drop(vacated);
+    let (gateway, store, _folder) = gateway(&format!("http://{upstream}")).await;
+    let token = open(&store, "alice").await;
+    let client = client(Version::HTTP_11);
+    let me = Request::get(format!("{}/me", gateway.url));
+    let response = client
+        .request(me.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+    let response = client
+        .request(post_logout(&gateway, "x", &token))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn a_websocket_passes() {
+    let echo = |upgrade: WebSocketUpgrade| async {
+        upgrade.on_upgrade(async |mut socket: WebSocket| {
+            while let Some(Ok(message)) = socket.recv().await {
+                let _ = socket.send(message).await;
+            }
+        })
+    };
+    let upstream = serve(Router::new().route("/ws", get(echo))).await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
+    let url = format!("ws://{}/ws", gateway.address());
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    for text in ["one", "two"] {
+        socket.send(Message::text(text)).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_passed_on_while_they_come() {
+    let (upstream, _) = echo().await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let (mut chunks, body) = mpsc::channel::<Result<Bytes, Infallible>>(1);
+        let request = Request::post(format!("{}/echo", gateway.url))
+            .body(Body::from_stream(body))
+            .unwrap();
+        let response = client(version).request(request).await.unwrap();
+        let mut answer = response.into_body();
+        for chunk in ["one", "two"] {
+            chunks.send(Ok(Bytes::from(chunk))).await.unwrap();
+            let frame = answer.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), chunk);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn ten_thousand_requests_and_their_bodies_leave_its_memory_as_it_was() {
+    const WARM_UP: usize = 1000;
+    const REQUESTS: usize = 10_000;
+    const CHUNK: usize = 1 << 16;
+    const CHUNKS: usize = 16;
+    let (upstream, seen) = echo().await;
+    let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
+    let clients = [Version::HTTP_11, Version::HTTP_2].map(client);
+    let one = async |number: usize| {
+        // One in fifty has a mebibyte each way.
+        let chunks = if number.is_multiple_of(50) { CHUNKS } else { 0 };
+        let chunk = Bytes::from(vec![b'x'; CHUNK]);
+        let chunks = vec![Ok::<_, Infallible>(chunk); chunks];
+        let expected = chunks.len() * CHUNK;
+        let request = Request::post(format!("{}/echo", gateway.url))
+            .body(Body::from_stream(futures::stream::iter(chunks)))
+            .unwrap();
+        let response = clients[number / 50 % 2].request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let mut received = 0;
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            received += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(received, expected);
+    };
+    let send = async |numbers: std::ops::Range<usize>| {
+        futures::stream::iter(numbers)
+            .map(&one)
+            .buffer_unordered(16)
+            .count()
+            .await
+    };
+    send(0..WARM_UP).await;
+    let before = gateway.resident();
+    send(WARM_UP..REQUESTS).await;
+    let after = gateway.resident();
+    assert_eq!(seen.lock().unwrap().len(), REQUESTS);
+    println!("{before} KiB before, {after} KiB after");
+    assert!(
+        after < before + 4096,
+        "{before} KiB before, {after} KiB after"
+    );
+}

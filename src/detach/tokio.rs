@@ -1,0 +1,133 @@
+//! On a tokio runtime: the timeout, the tasks of detached revocations, and how many there may be.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
+use tokio_util::task::TaskTracker;
+
+/// What all logouts of a layer share.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    timeout: Duration,
+    detached_timeout: Duration,
+    max: usize,
+    count: AtomicUsize,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl InFlight {
+    pub(crate) fn new(timeout: Duration, detached_timeout: Duration, max: usize) -> Self {
+        Self {
+            timeout,
+            detached_timeout,
+            max,
+            count: AtomicUsize::new(0),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    /// `None` if as many revocations are under way as are allowed.
+    pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(Arc::clone(self));
+        (before < self.max).then_some(permit)
+    }
+}
+
+/// Held while a revocation is under way, in a request or behind it.
+pub(crate) struct Permit(Arc<InFlight>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The runtime of one logout.
+pub(crate) struct Runtime {
+    /// That of the first poll that is left pending, else of the drop.
+    handle: Option<Handle>,
+    in_flight: Arc<InFlight>,
+    timer: Option<Pin<Box<Sleep>>>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+impl Runtime {
+    pub(crate) fn new(in_flight: &Arc<InFlight>) -> Self {
+        Self {
+            handle: None,
+            in_flight: Arc::clone(in_flight),
+            timer: None,
+            #[cfg(feature = "tracing")]
+            span: if crate::observe::is_traced() {
+                tracing::Span::current()
+            } else {
+                tracing::Span::none()
+            },
+        }
+    }
+
+    fn handle(&mut self) -> Option<&Handle> {
+        if self.handle.is_none() {
+            self.handle = Handle::try_current().ok();
+        }
+        self.handle.as_ref()
+    }
+
+    pub(crate) fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.is_none() {
+            let timeout = self.in_flight.timeout;
+            let Some(handle) = self.handle() else {
+                return Poll::Pending;
+            };
+            let _context = handle.enter();
+            self.timer = Some(Box::pin(tokio::time::sleep(timeout)));
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Lets an operation end in a task of its own, and hands on what it came to, or that it was given
+    /// up.
+    pub(crate) fn spawn<F>(
+        mut self,
+        operation: F,
+        ended: impl FnOnce(Option<F::Output>) + Send + 'static,
+    ) where
+        F: Future + Send + Unpin + 'static,
+        F::Output: Send,
+    {
+        let timeout = self.in_flight.detached_timeout;
+        let task = async move {
+            // A runtime may have no timer.
+            let sleep = AssertUnwindSafe(|| tokio::time::sleep(timeout));
+            match catch_unwind(sleep) {
+                Ok(sleep) => match select(operation, Box::pin(sleep)).await {
+                    Either::Left((outcome, _)) => ended(Some(outcome)),
+                    Either::Right(((), operation)) => {
+                        drop(operation);
+                        ended(None);
+                    }
+                },
+                Err(_panic) => ended(Some(operation.await)),
+            }
+        };
+        #[cfg(feature = "tracing")]
+        let task = tracing::Instrument::instrument(task, self.span.clone());
+        let tracker = self.in_flight.tracker.clone();
+        if let Some(handle) = self.handle() {
+            tracker.spawn_on(task, handle);
+        }
+    }
+}

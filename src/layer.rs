@@ -1,0 +1,151 @@
+//! The layer.
+
+use std::fmt;
+#[cfg(feature = "tokio")]
+use std::future::Future;
+use std::sync::Arc;
+
+use tower::Layer;
+
+use crate::builder::LogoutLayerBuilder;
+use crate::route::Action;
+use crate::service::{Config, Logout, LogoutEndpoint};
+use crate::store::{Scope, SubjectStore, TokenStore};
+
+/// Layer that takes logouts out of a stack.
+///
+/// See the [crate's front page](crate) for an example, and for where to place it.
+#[must_use = "a layer does nothing until it is added to a stack"]
+pub struct LogoutLayer<T> {
+    config: Arc<Config<T>>,
+}
+
+impl<T: TokenStore> LogoutLayer<T> {
+    /// The contract, with no further setting: `POST /auth/logout` with JSON as content type, the
+    /// default [`AuthCookies`](crate::cookies::AuthCookies), a deadline of 5 seconds.
+    ///
+    /// ```
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// let layer = LogoutLayer::new(store_fn(|token| async move {
+    ///     println!("{token} is to be ended");
+    ///     Ok(Revocation::Revoked)
+    /// }));
+    /// ```
+    pub fn new(store: T) -> Self {
+        Self::builder(store).assemble()
+    }
+
+    /// Starts from the defaults of [`new`](Self::new).
+    ///
+    /// ```
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).path("/session/logout").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(store: T) -> LogoutLayerBuilder<T> {
+        LogoutLayerBuilder::new(store)
+    }
+
+    /// The same logout as an endpoint without an inner service.
+    ///
+    /// The endpoint does not look at the path; the builder's [`path`](LogoutLayerBuilder::path)
+    /// still says which path the refresh cookie has to reach.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// use axum::Router;
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let logout = LogoutLayer::builder(store).path("/bye").build()?;
+    /// let app: Router = Router::new().route_service("/bye", logout.endpoint());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn endpoint(&self) -> LogoutEndpoint<T> {
+        LogoutEndpoint::new(Arc::clone(&self.config), Action::this())
+    }
+
+    /// [`endpoint`](Self::endpoint) for another [`Scope`] than the session of the presented token.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::Router;
+    /// use tower_logout::{LogoutLayer, MemoryStore, Scope};
+    ///
+    /// let logout = LogoutLayer::new(MemoryStore::new());
+    /// let app: Router = Router::new()
+    ///     .route_service("/auth/logout", logout.endpoint())
+    ///     .route_service("/auth/logout-all", logout.endpoint_for(Scope::All));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn endpoint_for(&self, scope: Scope) -> LogoutEndpoint<T>
+    where
+        T: SubjectStore,
+    {
+        LogoutEndpoint::new(Arc::clone(&self.config), Action::new(scope))
+    }
+
+    /// Waits until no revocation runs in the background any more: the last step of a graceful
+    /// shutdown, after the server has stopped taking requests.
+    ///
+    /// A store that never answers keeps it waiting; put a timeout around it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::new(store);
+    /// // … the server runs with a clone of the layer, and has stopped …
+    /// layer.drain().await;
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
+        let tracker = self.config.in_flight.tracker.clone();
+        async move {
+            tracker.close();
+            tracker.wait().await;
+        }
+    }
+}
+
+impl<T> LogoutLayer<T> {
+    pub(crate) fn new_with(config: Config<T>) -> Self {
+        Self {
+            config: Arc::new(config),
+        }
+    }
+}
+
+impl<T> Clone for LogoutLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+        }
+    }
+}
+
+impl<T> fmt::Debug for LogoutLayer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutLayer")
+            .field("paths", &self.config.paths())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, T> Layer<S> for LogoutLayer<T> {
+    type Service = Logout<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Logout::new(inner, Arc::clone(&self.config))
+    }
+}

@@ -1,0 +1,49 @@
+//! Counts the logouts, and how long they latency, for whoever has installed a recorder of `metrics`.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use crate::outcome::Outcome;
+use crate::token::{TokenSourceKind, TokenSourceKinds};
+
+/// Labels that are literals cost no allocation, so each outcome and each kind is spelt out.
+macro_rules! measure {
+    ($outcome:literal, $token_sources:expr, $latency:expr) => {{
+        count!($outcome, $token_sources);
+        histogram!("logout_duration_seconds", "outcome" => $outcome).record($latency);
+    }};
+}
+
+macro_rules! count {
+    ($outcome:literal, $token_sources:expr) => {{
+        let token_sources: TokenSourceKinds = $token_sources;
+        let mut kinds = token_sources.iter();
+        match (kinds.next(), kinds.next()) {
+            (None, _) => count!(@one $outcome, "none"),
+            (Some(TokenSourceKind::Cookie), None) => count!(@one $outcome, "cookie"),
+            (Some(TokenSourceKind::Bearer), None) => count!(@one $outcome, "bearer"),
+            (Some(TokenSourceKind::Header), None) => count!(@one $outcome, "header"),
+            (Some(TokenSourceKind::Metadata), None) => count!(@one $outcome, "metadata"),
+            (Some(TokenSourceKind::Custom), None) => count!(@one $outcome, "custom"),
+            (Some(_), Some(_)) => count!(@one $outcome, token_sources.to_string()),
+        }
+    }};
+    (@one $outcome:literal, $token_sources:literal) => {
+        counter!("logouts_total", "outcome" => $outcome, "token_sources" => $token_sources).increment(1)
+    };
+    (@one $outcome:literal, $token_sources:expr) => {
+        counter!("logouts_total", "outcome" => $outcome, "token_sources" => $token_sources).increment(1)
+    };
+}
+
+pub(crate) fn count(outcome: &Outcome, latency: Duration) {
+    let token_sources = outcome.token_sources();
+    match outcome {
+        Outcome::Revoked { .. } => measure!("revoked", token_sources, latency),
+        Outcome::Inactive { .. } => measure!("inactive", token_sources, latency),
+        Outcome::NoToken => measure!("no_token", token_sources, latency),
+        Outcome::Rejected { .. } => measure!("rejected", token_sources, latency),
+        Outcome::Failed(_) => measure!("failed", token_sources, latency),
+    }
+}

@@ -1,0 +1,177 @@
+//! The sessions that a revocation ended.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{BoxError, random_hex};
+
+/// What [`TokenStore::revoke`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// The token was not alive.
+    NotFound,
+    /// The session was ended. The store has no ids for its sessions.
+    Revoked,
+    /// These sessions were ended. A denylist for access tokens follows their ids.
+    Sessions(SessionIds),
+}
+
+/// These sessions were ended, if there are any.
+///
+/// ```
+/// use tower_logout::Revocation;
+/// use tower_logout::store::SessionId;
+///
+/// let ended: Vec<SessionId> = Vec::new();
+/// assert_eq!(Revocation::from_iter(ended), Revocation::NotFound);
+/// ```
+impl FromIterator<SessionId> for Revocation {
+    fn from_iter<I: IntoIterator<Item = SessionId>>(ended: I) -> Self {
+        let ended: SessionIds = ended.into_iter().collect();
+        if ended.is_empty() {
+            Self::NotFound
+        } else {
+            Self::Sessions(ended)
+        }
+    }
+}
+
+impl Revocation {
+    /// The sessions that two revocations ended, each of them once.
+    ///
+    /// ```
+    /// use tower_logout::Revocation;
+    ///
+    /// assert_eq!(Revocation::NotFound.and(Revocation::Revoked), Revocation::Revoked);
+    /// ```
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NotFound, found) | (found, Self::NotFound) => found,
+            (Self::Sessions(mut some), Self::Sessions(more)) => {
+                some.append(more);
+                Self::Sessions(some)
+            }
+            (Self::Sessions(named), Self::Revoked) | (Self::Revoked, Self::Sessions(named)) => {
+                Self::Sessions(named)
+            }
+            (Self::Revoked, Self::Revoked) => Self::Revoked,
+        }
+    }
+}
+
+/// The opaque id of a session: the same for all tokens of its rotation family, and no secret.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// Takes over an id.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Makes an id of 128 bits from the operating system's random source, as 32 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system has no random source.
+    pub fn generate() -> Result<Self, BoxError> {
+        Ok(Self::new(random_hex::<16>()?.as_str()))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({})", self.0)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Ids of sessions; derefs to a slice.
+///
+/// ```
+/// use tower_logout::store::SessionIds;
+/// use tower_logout::store::SessionId;
+///
+/// let ended: SessionIds = [SessionId::new("1f0c")].into_iter().collect();
+/// assert_eq!(ended[0].as_str(), "1f0c");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionIds(SmallVec<[SessionId; 1]>);
+
+impl From<SessionId> for SessionIds {
+    fn from(id: SessionId) -> Self {
+        Self(SmallVec::from_buf([id]))
+    }
+}
+
+impl FromIterator<SessionId> for SessionIds {
+    fn from_iter<I: IntoIterator<Item = SessionId>>(ids: I) -> Self {
+        let mut sessions = Self::default();
+        sessions.extend(ids);
+        sessions
+    }
+}
+
+impl SessionIds {
+    pub(crate) fn append(&mut self, other: Self) {
+        // Nearly always there is one token, and its list is taken as it is.
+        if self.0.is_empty() {
+            *self = other;
+        } else {
+            self.extend(other.0);
+        }
+    }
+
+    /// Adds those that are not there yet: each session is named once.
+    fn extend(&mut self, ids: impl IntoIterator<Item = SessionId>) {
+        /// Beyond this a search costs more than a set does.
+        const FEW: usize = 16;
+        let mut known = HashSet::new();
+        for id in ids {
+            if self.0.len() < FEW {
+                if !self.0.contains(&id) {
+                    self.0.push(id);
+                }
+                continue;
+            }
+            if known.is_empty() {
+                known.extend(self.0.iter().cloned());
+            }
+            if known.insert(id.clone()) {
+                self.0.push(id);
+            }
+        }
+    }
+}
+
+impl<'s> IntoIterator for &'s SessionIds {
+    type Item = &'s SessionId;
+    type IntoIter = std::slice::Iter<'s, SessionId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl std::ops::Deref for SessionIds {
+    type Target = [SessionId];
+
+    fn deref(&self) -> &[SessionId] {
+        &self.0
+    }
+}

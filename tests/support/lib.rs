@@ -1,0 +1,169 @@
+//! The requests, the stores and the servers that the tests share.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod gate;
+pub mod log;
+pub mod server;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::response::AppendHeaders;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::{HeaderName, Request, Response, StatusCode, request};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::util::BoxCloneService;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_logout::outcome::FailureKind;
+use tower_logout::store::SessionStore;
+use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Outcome, Token, TokenStore};
+
+pub type TestBody = Full<Bytes>;
+pub type Inner = BoxCloneService<Request<TestBody>, Response<TestBody>, Infallible>;
+
+/// An inner service that answers "inner" to whatever reaches it.
+pub fn inner() -> Inner {
+    BoxCloneService::new(service_fn(|_| async {
+        Ok(Response::new(Full::from("inner")))
+    }))
+}
+
+/// A store with one session of alice's, and its token.
+pub async fn store_with_session() -> (MemoryStore, Token) {
+    let store = MemoryStore::new();
+    let token = open(&store, "alice").await;
+    (store, token)
+}
+
+pub async fn open(store: &dyn SessionStore, subject: &str) -> Token {
+    let token = Token::generate().unwrap();
+    store.open(subject, &token).await.unwrap();
+    token
+}
+
+pub async fn is_live(store: &dyn SessionStore, token: &Token) -> bool {
+    store.find(token).await.unwrap().is_some()
+}
+
+/// What a login with this token sets.
+pub fn login(cookies: &AuthCookies, token: &str) -> AppendHeaders<[(HeaderName, String); 2]> {
+    AppendHeaders([
+        (SET_COOKIE, cookies.access("a").to_string()),
+        (SET_COOKIE, cookies.refresh(token).to_string()),
+    ])
+}
+
+/// `POST /auth/logout` as the contract has it, without a cookie.
+pub fn logout() -> request::Builder {
+    Request::post("/auth/logout").header(CONTENT_TYPE, "application/json")
+}
+
+pub fn logout_with(token: &Token) -> Request<TestBody> {
+    logout()
+        .header(COOKIE, format!("refreshToken={}", token.expose()))
+        .body(Full::default())
+        .unwrap()
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: String,
+    /// What a server makes the `Content-Length` of.
+    pub length: Option<u64>,
+    pub outcome: Option<Outcome>,
+}
+
+impl Answer {
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+
+    pub fn assert_is_logged_out(&self) {
+        assert_eq!(self.status, StatusCode::OK);
+        assert_eq!(self.body, r#"{"message":"Logged out successfully"}"#);
+        self.assert_common_headers();
+        assert_eq!(
+            self.set_cookies(),
+            [
+                "accessToken=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; \
+                 HttpOnly; SameSite=Lax",
+                "refreshToken=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; \
+                 HttpOnly; SameSite=Lax",
+            ]
+        );
+    }
+
+    pub fn assert_is_failed_and_keeps_cookies(&self) {
+        assert_eq!(self.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(self.body, r#"{"error":"Error logging out"}"#);
+        self.assert_common_headers();
+        assert!(self.set_cookies().is_empty());
+    }
+
+    pub fn assert_common_headers(&self) {
+        assert_eq!(self.headers["content-type"], "application/json");
+        assert_eq!(self.headers["cache-control"], "no-store");
+        assert_eq!(self.length, Some(self.body.len() as u64));
+    }
+
+    /// Where the outcome says that tokens were.
+    pub fn token_sources(&self) -> String {
+        self.outcome.as_ref().unwrap().token_sources().to_string()
+    }
+
+    pub fn assert_is_inner(&self) {
+        assert_eq!((self.status, &*self.body), (StatusCode::OK, "inner"));
+        assert!(self.outcome.is_none());
+    }
+}
+
+/// Sends one request through a service.
+pub async fn send<S, ReqBody, ResBody>(service: S, request: Request<ReqBody>) -> Answer
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: std::fmt::Debug,
+    ResBody: Body,
+    ResBody::Error: std::fmt::Debug,
+{
+    let response = service.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let length = body.size_hint().exact();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        length,
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+        outcome: parts.extensions.get::<Outcome>().cloned(),
+    }
+}
+
+/// Sends one request through the layer with no further setting.
+pub async fn through_default<T: TokenStore>(store: T, request: Request<TestBody>) -> Answer {
+    through(&LogoutLayer::new(store), request).await
+}
+
+pub async fn through<T: TokenStore>(layer: &LogoutLayer<T>, request: Request<TestBody>) -> Answer {
+    send(layer.layer(inner()), request).await
+}
+
+/// The category of the failure that a logout ended in.
+pub fn failure(answer: &Answer) -> FailureKind {
+    match &answer.outcome {
+        Some(Outcome::Failed(failure)) => failure.kind(),
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+/// A `Vec` that an outcome, an event or a byte can be pushed to from anywhere.
+pub type Shared<T> = Arc<std::sync::Mutex<Vec<T>>>;
