@@ -220,7 +220,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hex::encode;
+    use hex::encode as hex;
 
     fn stored(format: &TokenFormat) -> String {
         match format.apply(&Token::new("abc"), Dialect::Sqlite).unwrap() {
