@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-/// What all keys begin with. A session's keys lie in one slot of a cluster by the hash tag of its id,
-/// which is what stands between the first braces of a key: none may open in the prefix.
+/// The names of all keys start with one prefix. In a cluster, the hash tag of a key chooses its slot: the
+/// text between the first braces. Both keys of a session have the id there, so no brace may open in
+/// the prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: Arc<str>,
@@ -16,12 +17,12 @@ impl Keys {
         }
     }
 
-    /// Where a token's session is.
+    /// The pointer from a token to its session: a string, the id of the session.
     pub(super) fn pointer(&self, digest: &str) -> String {
         format!("{}:token:{digest}", self.prefix)
     }
 
-    /// A session, and its rotated tokens.
+    /// A session (a hash), and its rotated tokens (a sorted set).
     pub(super) fn session(&self, id: &str) -> (String, String) {
         (
             format!("{}:session:{{{id}}}", self.prefix),
@@ -29,7 +30,7 @@ impl Keys {
         )
     }
 
-    /// The list of a subject's sessions.
+    /// The ids of a subject's sessions: a sorted set.
     pub(super) fn subject(&self, subject: &str) -> String {
         format!("{}:subject:{subject}", self.prefix)
     }
@@ -39,14 +40,14 @@ impl Keys {
 mod tests {
     use super::*;
 
-    /// As the server cuts it out of a key.
+    /// The hash tag of a key, as a server reads it.
     fn hash_tag(key: &str) -> &str {
         let (_, rest) = key.split_once('{').unwrap();
         rest.split_once('}').unwrap().0
     }
 
     #[test]
-    fn whatever_the_prefix_a_session_lies_where_its_id_says() {
+    fn both_keys_of_a_session_have_its_id_as_hash_tag_with_any_prefix() {
         for prefix in ["app", "{app}", "a{b", "a{}b", "{", "}", "{{}}"] {
             let (session, rotated) = Keys::new(prefix).session("1f0c");
             assert_eq!(hash_tag(&session), "1f0c", "{session}");

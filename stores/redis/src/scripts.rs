@@ -1,18 +1,18 @@
-//! The scripts, each of which changes one key or one session as a whole.
+//! The scripts. Each changes one session, or one key, atomically.
 
 use redis::Script;
 
-/// A script over a session.
-macro_rules! over_a_session {
+/// A script that works on a session.
+macro_rules! session_script {
     ($file:literal) => {
         concat!(
-            include_str!("scripts/family.lua"),
+            include_str!("scripts/session.lua"),
             include_str!(concat!("scripts/", $file))
         )
     };
 }
 
-pub(super) const REVOKE: &str = over_a_session!("revoke.lua");
+pub(super) const REVOKE: &str = session_script!("revoke.lua");
 
 #[derive(Debug)]
 pub(super) struct Scripts {
@@ -27,10 +27,10 @@ impl Default for Scripts {
     fn default() -> Self {
         Self {
             list: Script::new(include_str!("scripts/list.lua")),
-            member: Script::new(over_a_session!("member.lua")),
-            open: Script::new(over_a_session!("open.lua")),
+            member: Script::new(session_script!("member.lua")),
+            open: Script::new(session_script!("open.lua")),
             revoke: Script::new(REVOKE),
-            rotate: Script::new(over_a_session!("rotate.lua")),
+            rotate: Script::new(session_script!("rotate.lua")),
         }
     }
 }

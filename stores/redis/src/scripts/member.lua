@@ -1,5 +1,5 @@
--- ARGV: digest. Returns subject, expiry of the session and standing of the token, or nothing.
-local found = subject and standing(ARGV[1])
+-- ARGV: digest. Returns the subject, the expiry of the session and the state of the token, or nothing.
+local found = subject and state(ARGV[1])
 if found then
   return {subject, expires, found}
 end

@@ -1,13 +1,14 @@
--- ARGV: 1 if replicas are waited for, digest of a token of the session unless whatever its tokens.
--- Returns subject and digests of the tokens, or nothing.
+-- ARGV: 1 if a WAIT follows, otherwise 0. Then the digest that must be a token of the session, or no more.
+-- Returns the subject and the digests of the tokens, or nothing.
 if not subject then
   if ARGV[1] == '1' then
-    -- Without a write of its own, WAIT would not ask for the write that ended the session before.
+    -- WAIT waits for the last write of its connection, so there must be a write. The session may have
+    -- ended through another connection.
     redis.call('SET', KEYS[2], '', 'PX', 1)
   end
   return false
 end
-if ARGV[2] and not standing(ARGV[2]) then
+if ARGV[2] and not state(ARGV[2]) then
   return false
 end
-return finish({})
+return end_session({})

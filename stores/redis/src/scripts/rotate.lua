@@ -1,14 +1,14 @@
--- ARGV: presented digest, next digest, lifetime, leeway, how many rotated tokens to remember.
--- Returns 'rotated' and the expiry, or 'reused' or 'exhausted' and what revoke.lua returns, or 'unknown'
--- where the token is no member of the session, or nothing where there is no session.
+-- ARGV: presented digest, next digest, lifetime, reuse leeway, how many rotated tokens to remember.
+-- Returns 'rotated' and the expiry; or 'reused' or 'exhausted', the subject and the digests of the
+-- tokens; or 'unknown' if the session does not have the token; or nothing if there is no session.
 if not subject then
   return false
 end
 if newest == ARGV[2] then
-  -- The same call, sent again by a client whose answer was lost.
+  -- A client lost the answer, and sent the same call again.
   return {'rotated', expires}
 end
-local found = standing(ARGV[1])
+local found = state(ARGV[1])
 if not found then
   return {'unknown'}
 end
@@ -17,7 +17,7 @@ if found == 'rotated' then
   local previous, rotated_at = unpack(redis.call('HMGET', KEYS[1], 'previous', 'rotated_at'))
   local leeway = tonumber(ARGV[4])
   if previous ~= ARGV[1] or leeway == 0 or at >= rotated_at + leeway then
-    return finish({'reused'})
+    return end_session({'reused'})
   end
   redis.call('HDEL', KEYS[1], 'previous', 'rotated_at')
   redis.call('HSET', KEYS[1], 'sibling', newest, 'sibling_expires', expires)
@@ -25,7 +25,7 @@ else
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', number(at))
   local live = sibling and 2 or 1
   if redis.call('ZCARD', KEYS[2]) + live > tonumber(ARGV[5]) then
-    return finish({'exhausted'})
+    return end_session({'exhausted'})
   end
   redis.call('ZADD', KEYS[2], expires, newest)
   if sibling then

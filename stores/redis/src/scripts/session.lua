@@ -1,6 +1,6 @@
--- What the scripts over a session have in common. KEYS: session, rotated.
--- The session is a hash; its rotated tokens are a sorted set of digests by their expiry.
--- A single clock says what has expired: that of the server.
+-- The head of each script that works on a session. KEYS: session, rotated tokens.
+-- The session is a hash. Its rotated tokens are a sorted set of digests, scored by their expiry.
+-- Only the server's clock decides what has expired. All times are in milliseconds.
 local subject, newest, expires, sibling, sibling_expires = unpack(redis.call(
   'HMGET', KEYS[1], 'subject', 'newest', 'expires', 'sibling', 'sibling_expires'))
 
@@ -9,12 +9,13 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Redis would write a large number with an exponent.
 local function number(value)
   return string.format('%.0f', value)
 end
 
--- 'live' or 'rotated', or nothing for a token that is unknown or has expired by itself.
-local function standing(digest)
+-- 'live' or 'rotated', or nothing for a token that is unknown or has expired.
+local function state(digest)
   if digest == newest then
     return 'live'
   end
@@ -25,8 +26,8 @@ local function standing(digest)
   return rotated and tonumber(rotated) > now() and 'rotated'
 end
 
--- Ends the session, and adds its subject and the digests of its tokens to an answer.
-local function finish(answer)
+-- Ends the session, and appends its subject and the digests of its tokens to the answer.
+local function end_session(answer)
   answer[#answer + 1] = subject
   answer[#answer + 1] = newest
   if sibling then
