@@ -1,4 +1,4 @@
-//! A headless Chromium, and what is done on its pages.
+//! A headless Chromium, and actions on its pages.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use super::find_program;
 
 /// A headless Chromium with a profile of its own.
 ///
-/// Every name that ends in `.test` is this machine, and every certificate is good.
+/// Each host name that ends in `.test` is this machine, and each certificate is valid.
 pub struct Chromium {
     browser: Browser,
     driver: tokio::task::JoinHandle<()>,
     _profile: tempfile::TempDir,
 }
 
-/// Whether a site may set and read its cookies from the pages of another one. What is `Partitioned`
-/// is not meant by it.
+/// Whether a site may set and read its cookies from the pages of another site. `Partitioned` cookies are
+/// exempt.
 #[derive(Clone, Copy, PartialEq)]
 pub enum ThirdPartyCookies {
     Allowed,
@@ -29,7 +29,7 @@ pub enum ThirdPartyCookies {
 }
 
 impl Chromium {
-    /// `None` where there is none.
+    /// `None` if no browser is installed.
     pub async fn start() -> Option<Self> {
         Self::start_with(ThirdPartyCookies::Blocked).await
     }
@@ -67,7 +67,7 @@ impl Chromium {
         self.browser.new_page(url).await.unwrap()
     }
 
-    /// Closes a page, wherever it may be heading.
+    /// Closes a page, even one that is navigating.
     pub async fn close_page(&self, page: &Page) {
         let target = page.target_id().clone();
         self.browser
@@ -76,20 +76,20 @@ impl Chromium {
             .unwrap();
     }
 
-    /// All that it holds, of every site and partition, `HttpOnly` or not.
+    /// All cookies of the browser: of each site and partition, `HttpOnly` or not.
     pub async fn cookies(&self) -> Vec<Cookie> {
         self.browser.get_cookies().await.unwrap()
     }
 
-    /// Waits until it has taken in an answer that removes them all.
-    pub async fn lost_its_cookies(&self) {
+    /// Waits until an answer has removed all cookies.
+    pub async fn wait_until_cookies_are_removed(&self) {
         for _ in 0..1000 {
             if self.cookies().await.is_empty() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("it keeps {:?}", self.cookie_names().await);
+        panic!("the browser keeps {:?}", self.cookie_names().await);
     }
 
     pub async fn clear_cookies(&self) {
@@ -110,19 +110,19 @@ impl Chromium {
     }
 }
 
-/// What a script on the page comes to.
+/// Runs a script on the page, and returns its value.
 pub async fn run<T: DeserializeOwned>(page: &Page, script: &str) -> T {
     let result = page.evaluate(script).await;
     let result = result.unwrap_or_else(|error| panic!("{script}: {error}"));
     result.into_value().unwrap()
 }
 
-/// Brings the page back to an origin, if it is on another one.
+/// Brings the page back to an origin.
 pub async fn return_to(page: &Page, origin: &str) {
-    let home_again = format!("if (location.origin !== '{origin}') location = '{origin}'");
-    page.evaluate(home_again).await.unwrap();
-    let there = "document.readyState === 'complete'";
-    wait_for(page, &format!("location.origin === '{origin}' && {there}")).await;
+    let navigation = format!("if (location.origin !== '{origin}') location = '{origin}'");
+    page.evaluate(navigation).await.unwrap();
+    let loaded = "document.readyState === 'complete'";
+    wait_for(page, &format!("location.origin === '{origin}' && {loaded}")).await;
 }
 
 pub async fn click(page: &Page, selector: &str) {
@@ -141,7 +141,7 @@ pub async fn click(page: &Page, selector: &str) {
 
 pub async fn wait_for(page: &Page, condition: &str) {
     for _ in 0..1000 {
-        // Between two documents there is nothing to ask.
+        // Between two documents, an evaluation fails.
         if let Ok(answer) = page.evaluate(condition).await
             && matches!(answer.into_value(), Ok(true))
         {

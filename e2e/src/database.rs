@@ -1,4 +1,4 @@
-//! Database servers of the tests' own, on free ports, with data folders of their own.
+//! Database servers for the tests, each on a free port and with its own data folder.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -20,21 +20,21 @@ pub enum Kind {
     Redis,
     /// A node of a cluster.
     RedisNode,
-    /// Who says which Redis is the primary.
+    /// Names the Redis server that is the primary.
     Sentinel,
-    /// Who shares the connections of a Postgres.
+    /// Lets clients share connections to a Postgres server.
     PgBouncer,
 }
 
-/// A server, stopped when it is dropped, or when this process ends in whatever way.
+/// A server. It stops when it is dropped, and also when this process ends in any way.
 pub struct Server {
     pub kind: Kind,
     pub port: u16,
-    /// The port that a node of a cluster tells its clients.
+    /// The port that a node of a cluster announces to its clients.
     announced: Option<u16>,
     program: std::path::PathBuf,
     folder: tempfile::TempDir,
-    /// Settings beyond those of all tests.
+    /// Settings beyond the ones that all tests share.
     settings: Vec<String>,
     running: Option<Child>,
 }
@@ -44,8 +44,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Nodes talk to each other 10,000 above the port for their clients. Both lie below the ports that the
-/// system hands out.
+/// The nodes of a cluster talk to each other on the port of their clients plus 10,000. Both ports lie
+/// below the range from which the system assigns ports.
 fn free_port_of_node() -> u16 {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let start = std::process::id() as usize * 7;
@@ -59,7 +59,7 @@ fn free_port_of_node() -> u16 {
 }
 
 impl Server {
-    /// `None`, said aloud, where there is no such server.
+    /// `None` with a message if no such server is installed.
     pub async fn start(kind: Kind) -> Option<Self> {
         let program = find_program(match kind {
             Kind::Postgres => &["postgres"],
@@ -91,7 +91,7 @@ impl Server {
         server
     }
 
-    /// A sentinel that watches a Redis server as `main`, and decides alone.
+    /// A sentinel that watches a Redis server by the name `main`, with a quorum of one.
     pub async fn sentinel_of(primary: &Self) -> Self {
         let mut server = Self::new(Kind::Sentinel, primary.program.clone());
         server.prepare();
@@ -107,7 +107,7 @@ impl Server {
         server
     }
 
-    /// Has few connections to a Postgres, which clients share by the transaction.
+    /// A `PgBouncer` with few connections, which clients share transaction by transaction.
     pub async fn pgbouncer_of(server: &Self) -> Option<Self> {
         let bouncer = Self::new(Kind::PgBouncer, find_program(&["pgbouncer"])?);
         bouncer.prepare();
@@ -145,7 +145,7 @@ impl Server {
         }
     }
 
-    /// Makes the data folder.
+    /// Creates the data folder.
     fn prepare(&self) {
         let folder = self.folder.path();
         let data = folder.join("data");
@@ -209,7 +209,7 @@ impl Server {
                 command = Command::new(&self.program);
                 command
                     .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
-                    // With `everysec` the end of the process may lose what was acknowledged.
+                    // With `everysec`, a crash may lose an acknowledged write.
                     .args(["--appendonly", "yes", "--appendfsync", "always"])
                     .args(["--repl-diskless-sync-delay", "0", "--dir"])
                     .arg(data);
@@ -224,14 +224,14 @@ impl Server {
         command
     }
 
-    /// Starts it again with more settings.
+    /// Restarts the server with these additional settings.
     pub async fn restart_with(&mut self, settings: &[String]) {
         self.kill();
         self.settings = settings.to_vec();
         self.resume().await;
     }
 
-    /// A file that only the server may read.
+    /// Writes a file that only the server may read, and returns its path.
     pub fn secret_file(&self, name: &str, content: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = self.folder.path().join(name);
@@ -243,7 +243,7 @@ impl Server {
         path.display().to_string()
     }
 
-    /// Runs a server on the data that there is, as after a crash.
+    /// Starts the server on its existing data, as after a crash.
     pub async fn resume(&mut self) {
         let command = self.command(&self.folder.path().join("data"));
         let log = self.folder.path().join("log");
@@ -253,7 +253,7 @@ impl Server {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-            // What a killed Postgres leaves behind may take a while to end.
+            // The child processes of a killed Postgres server may take a while to end.
             if said(&log).contains("still in use") {
                 self.kill();
                 self.running = Some(watched(&command, &log));
@@ -279,7 +279,7 @@ impl Server {
         }
     }
 
-    /// Kills it as a crash would.
+    /// Kills the server, as a crash would.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             drop(running.stdin.take());
@@ -292,7 +292,7 @@ impl Server {
         self.url_at(self.port, database)
     }
 
-    /// The same through a proxy's port.
+    /// The URL of one of its databases through a proxy on this port.
     pub fn url_at(&self, port: u16, database: &str) -> String {
         match self.kind {
             Kind::Postgres | Kind::PgBouncer => {
@@ -305,7 +305,7 @@ impl Server {
         }
     }
 
-    /// The name of a new database.
+    /// Creates a database, and returns its name.
     pub async fn new_database(&self) -> String {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -329,7 +329,7 @@ impl Server {
         name
     }
 
-    /// All that it has written: the files of its data folder.
+    /// The content of all files in the data folder.
     pub fn files(&self) -> Vec<u8> {
         let mut content = Vec::new();
         let mut folders = vec![self.folder.path().join("data")];
@@ -337,7 +337,7 @@ impl Server {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    // Some vanish while they are looked at.
+                    // A file may vanish in the meantime.
                     _ => content.extend(std::fs::read(entry.path()).unwrap_or_default()),
                 }
             }
@@ -359,7 +359,7 @@ pub async fn shared(kind: Kind) -> Option<(&'static Server, String)> {
     static REDIS: OnceCell<Option<Server>> = OnceCell::const_new();
     let cell = match kind {
         Kind::RedisNode | Kind::Sentinel | Kind::PgBouncer => {
-            panic!("{kind:?} is of no use alone")
+            panic!("{kind:?} cannot serve alone")
         }
         Kind::Postgres => &POSTGRES,
         Kind::MariaDb => &MARIADB,
@@ -377,7 +377,7 @@ pub async fn redis_cluster() -> Option<[Server; 3]> {
     Some(nodes)
 }
 
-/// The same, behind proxies that stand where its clients look for it.
+/// A cluster of three primaries, each of which announces the port of a proxy.
 pub async fn redis_cluster_behind_proxies() -> Option<([Server; 3], Vec<Proxy>)> {
     let mut nodes = redis_nodes().await?;
     let mut proxies = Vec::new();
@@ -409,13 +409,13 @@ async fn join_cluster(nodes: &[Server; 3]) {
         .args(["--cluster", "create"])
         .args(&addresses)
         .arg("--cluster-yes"));
-    // The nodes have to agree, each of them.
+    // Each node must agree.
     for node in nodes {
         agrees(&cli, node).await;
     }
 }
 
-/// One more node of a cluster, which replicates the first.
+/// Adds a node to a cluster, as a replica of the first node.
 pub async fn replica_in_cluster(nodes: &[Server; 3]) -> Server {
     let replica = Server::start(Kind::RedisNode).await.unwrap();
     let cli = find_program(&["redis-cli", "valkey-cli"]).unwrap();
@@ -454,7 +454,7 @@ async fn agrees(cli: &Path, node: &Server) {
     panic!("the nodes do not agree");
 }
 
-/// Kills its child when its input ends: by us, or because we are no more.
+/// Kills its child when its standard input closes: we closed it, or this process ended.
 const WATCH: &str = r#""$@" < /dev/null & child=$!; read -r _; kill -9 $child; wait $child"#;
 
 fn watched(command: &Command, log: &Path) -> Child {
@@ -470,7 +470,7 @@ fn watched(command: &Command, log: &Path) -> Child {
         .unwrap()
 }
 
-/// What a server has written, its log being cut off at each start.
+/// The log of a server since its last start.
 fn said(log: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(log).unwrap()).replace('\0', "")
 }

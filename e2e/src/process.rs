@@ -1,4 +1,4 @@
-//! The examples as processes of their own.
+//! Runs the examples as processes.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// An example, running on a free port in a folder of its own.
+/// An example that runs on a free port, in its own folder.
 pub struct ExampleServer {
     pub url: String,
     pub folder: tempfile::TempDir,
@@ -14,12 +14,12 @@ pub struct ExampleServer {
 }
 
 impl ExampleServer {
-    /// `examples/axum.rs`, with a database of its own.
+    /// `examples/axum.rs` with its own database.
     pub async fn start() -> Self {
         Self::start_example("axum", &[]).await
     }
 
-    /// `examples/axum.rs`, with the database of this URL.
+    /// `examples/axum.rs` with the database of this URL.
     pub async fn start_with(database: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = example("axum", folder.path());
@@ -41,7 +41,7 @@ impl ExampleServer {
             .next_line()
             .await
             .unwrap()
-            .expect("it says where it listens");
+            .expect("the example prints its address");
         let url = line
             .strip_prefix("listening on ")
             .unwrap_or_else(|| panic!("unexpected first line: {line}"))
@@ -49,7 +49,7 @@ impl ExampleServer {
         Self { url, folder, child }
     }
 
-    /// `host:port`, to connect to by hand.
+    /// Its `host:port`.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
@@ -70,7 +70,7 @@ impl ExampleServer {
         example(name, folder)
     }
 
-    /// How much memory it has, in KiB.
+    /// Its resident memory, in KiB.
     #[cfg(target_os = "linux")]
     pub fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id().unwrap());
@@ -80,14 +80,14 @@ impl ExampleServer {
         number.parse().unwrap()
     }
 
-    /// Sends it a signal, `"TERM"` say.
+    /// Sends a signal, for example `"TERM"`.
     pub async fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await;
         assert!(sent.unwrap().success());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
@@ -104,7 +104,7 @@ fn example(name: &str, folder: &Path) -> Command {
     command
 }
 
-/// Cargo builds the examples next to the tests.
+/// Cargo puts the examples into a folder beside the one of the tests.
 fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();

@@ -1,4 +1,4 @@
-//! A TCP proxy that does to a connection what networks do.
+//! A TCP proxy that injects the faults of networks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What happens to what is sent.
+/// What the proxy does to connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    Fair,
-    /// Answers come late.
-    Delayed(Duration),
-    /// Connections are cut, at once, and new ones are not to be had.
+pub enum Fault {
+    None,
+    /// Answers arrive late.
+    Latency(Duration),
+    /// All connections are closed at once, and each new one too.
     Cut,
-    /// Requests arrive, and the connection is cut before their answer.
+    /// Requests arrive, and the connection is closed before the answer.
     AnswersLost,
-    /// Nothing arrives, and nobody is told.
+    /// Nothing arrives, and no connection is closed.
     BlackHole,
-    /// The server's machine has lost its power. Whoever is connected is never told, also when the
-    /// machine is back; what it was doing has ended.
-    PowerLost,
+    /// The server's machine lost its power. Its connections are never closed, not even when the machine
+    /// is back. Whatever the server was doing has ended.
+    PowerLoss,
 }
 
 /// A proxy in front of a server on this machine. It ends with the test's runtime.
 pub struct Proxy {
     pub port: u16,
     server: Arc<AtomicU16>,
-    weather: Arc<watch::Sender<Weather>>,
+    fault: Arc<watch::Sender<Fault>>,
 }
 
 impl Proxy {
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let weather = Arc::new(watch::Sender::new(Weather::Fair));
-        let forecast = Arc::clone(&weather);
+        let fault = Arc::new(watch::Sender::new(Fault::None));
+        let faults = Arc::clone(&fault);
         let server = Arc::new(AtomicU16::new(server));
         let address = Arc::clone(&server);
         tokio::spawn(async move {
@@ -46,31 +46,31 @@ impl Proxy {
                 let (client, _) = listener.accept().await.unwrap();
                 let port = address.load(Ordering::Relaxed);
                 let server = SocketAddr::from(([127, 0, 0, 1], port));
-                tokio::spawn(connect(client, server, forecast.subscribe()));
+                tokio::spawn(connect(client, server, faults.subscribe()));
             }
         });
         Self {
             port,
             server,
-            weather,
+            fault,
         }
     }
 
-    /// Has connections to come lead to another server. Those that there are stay where they are.
-    pub fn lead_to(&self, server: u16) {
+    /// Sends new connections to another server. Existing connections stay where they are.
+    pub fn redirect_to(&self, server: u16) {
         self.server.store(server, Ordering::Relaxed);
     }
 
-    pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    pub fn set_fault(&self, fault: Fault) {
+        self.fault.send_replace(fault);
     }
 }
 
-async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>) {
-    let now = *weather.borrow();
+async fn connect(client: TcpStream, server: SocketAddr, mut fault: watch::Receiver<Fault>) {
+    let now = *fault.borrow();
     match now {
-        Weather::Cut => return,
-        Weather::PowerLost => return silence(client).await,
+        Fault::Cut => return,
+        Fault::PowerLoss => return silence(client).await,
         _ => {}
     }
     let Ok(server) = TcpStream::connect(server).await else {
@@ -78,14 +78,14 @@ async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Rece
     };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let requests = forward(&mut from_client, &mut to_server, weather.clone(), false);
-    let answers = forward(&mut from_server, &mut to_client, weather.clone(), true);
-    let is_over = |weather: &Weather| matches!(weather, Weather::Cut | Weather::PowerLost);
-    // Whichever ends first closes both.
+    let requests = forward(&mut from_client, &mut to_server, fault.clone(), false);
+    let answers = forward(&mut from_server, &mut to_client, fault.clone(), true);
+    let is_over = |fault: &Fault| matches!(fault, Fault::Cut | Fault::PowerLoss);
+    // The direction that ends first closes both.
     let power_lost = tokio::select! {
         () = requests => false,
         () = answers => false,
-        over = weather.wait_for(is_over) => over.is_ok_and(|now| *now == Weather::PowerLost),
+        over = fault.wait_for(is_over) => over.is_ok_and(|now| *now == Fault::PowerLoss),
     };
     if power_lost {
         drop((from_server, to_server));
@@ -93,7 +93,7 @@ async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Rece
     }
 }
 
-/// Holds a connection that nobody answers on.
+/// Keeps a connection open, and never answers.
 async fn silence(connection: impl Send) {
     std::future::pending::<()>().await;
     drop(connection);
@@ -102,7 +102,7 @@ async fn silence(connection: impl Send) {
 async fn forward(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut weather: watch::Receiver<Weather>,
+    mut fault: watch::Receiver<Fault>,
     answers: bool,
 ) {
     let mut buffer = vec![0; 64 << 10];
@@ -110,14 +110,14 @@ async fn forward(
         let Ok(read @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        let now = *weather.borrow_and_update();
+        let now = *fault.borrow_and_update();
         match now {
-            Weather::AnswersLost if answers => return,
-            Weather::Delayed(delay) if answers => tokio::time::sleep(delay).await,
-            Weather::BlackHole => {
-                let over = weather.wait_for(|weather| *weather != Weather::BlackHole);
+            Fault::AnswersLost if answers => return,
+            Fault::Latency(delay) if answers => tokio::time::sleep(delay).await,
+            Fault::BlackHole => {
+                let over = fault.wait_for(|fault| *fault != Fault::BlackHole);
                 let _ = over.await;
-                // What was swallowed never comes, so that the stream is of no use any more.
+                // The dropped bytes never arrive, so the rest of the stream would be broken.
                 return;
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! A store behind a proxy, and what is asked of it while things fail.
+//! A store behind a proxy that injects faults, and logouts from that store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::{SqlPool, SqlStore};
 
 use super::database::{Kind, Server, redis_cluster_behind_proxies};
-use super::proxy::{Proxy, Weather};
+use super::proxy::{Fault, Proxy};
 use support::{logout_with, through};
 
-/// A store through proxies, and the same one past them.
+/// Servers, each behind a proxy.
 pub struct Rig {
     pub kind: Kind,
     pub servers: Vec<Server>,
     pub database: String,
-    /// One for each server.
+    /// One for each server, in the same order.
     pub proxies: Vec<Proxy>,
 }
 
@@ -41,9 +41,9 @@ impl Rig {
         })
     }
 
-    pub fn set(&self, weather: Weather) {
+    pub fn set_fault(&self, fault: Fault) {
         for proxy in &self.proxies {
-            proxy.set(weather);
+            proxy.set_fault(fault);
         }
     }
 
@@ -51,11 +51,11 @@ impl Rig {
         self.servers[0].url_at(port, &self.database)
     }
 
-    pub fn url_through_proxy(&self) -> String {
+    pub fn proxied_url(&self) -> String {
         self.url(self.proxies[0].port)
     }
 
-    pub fn url_past_proxy(&self) -> String {
+    pub fn direct_url(&self) -> String {
         self.url(self.servers[0].port)
     }
 
@@ -67,21 +67,22 @@ impl Rig {
             }
             Kind::Redis => Arc::new(RedisStore::connect(url).await.unwrap()),
             Kind::RedisNode => Arc::new(RedisStore::connect_cluster([url]).await.unwrap()),
-            Kind::Sentinel | Kind::PgBouncer => panic!("{:?} keeps no sessions", self.kind),
+            Kind::Sentinel | Kind::PgBouncer => panic!("{:?} stores no sessions", self.kind),
         }
     }
 
-    pub async fn through_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(&self.url_through_proxy()).await
+    pub async fn proxied_store(&self) -> Arc<dyn SessionStore> {
+        self.store(&self.proxied_url()).await
     }
 
-    /// In fair weather only: the nodes of a cluster send their clients to the proxies.
-    pub async fn past_proxy(&self) -> Arc<dyn SessionStore> {
-        self.store(&self.url_past_proxy()).await
+    /// A store that avoids the proxies. In a cluster it works only without a fault, because the nodes
+    /// redirect their clients to the proxies.
+    pub async fn direct_store(&self) -> Arc<dyn SessionStore> {
+        self.store(&self.direct_url()).await
     }
 }
 
-/// A pool as an application makes it.
+/// A pool that the application made.
 pub async fn pool(kind: Kind, url: &str, acquire_timeout: Duration) -> SqlPool {
     if kind == Kind::Postgres {
         let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(acquire_timeout);
@@ -93,12 +94,12 @@ pub async fn pool(kind: Kind, url: &str, acquire_timeout: Duration) -> SqlPool {
 }
 
 pub fn layer<T: TokenStore>(store: T) -> LogoutLayer<T> {
-    patient_layer(store, Duration::from_secs(1))
+    layer_with_timeout(store, Duration::from_secs(1))
 }
 
-pub fn patient_layer<T: TokenStore>(store: T, deadline: Duration) -> LogoutLayer<T> {
+pub fn layer_with_timeout<T: TokenStore>(store: T, timeout: Duration) -> LogoutLayer<T> {
     LogoutLayer::builder(store)
-        .timeout(deadline)
+        .timeout(timeout)
         .build()
         .unwrap()
 }
@@ -112,7 +113,7 @@ pub async fn acknowledged<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) 
     }
 }
 
-/// Until the layer acknowledges one again, without a restart.
+/// Waits until the layer acknowledges a logout again, without a restart.
 pub async fn recovers<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) {
     for _ in 0..100 {
         if acknowledged(layer, token).await {
@@ -120,5 +121,5 @@ pub async fn recovers<T: TokenStore>(layer: &LogoutLayer<T>, token: &Token) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("it does not recover");
+    panic!("the layer does not recover");
 }

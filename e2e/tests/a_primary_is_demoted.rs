@@ -1,5 +1,5 @@
-//! A primary that was demoted keeps its connections and refuses writes: the next attempt reaches the
-//! new one, which is at the same address by then.
+//! A demoted primary keeps its connections and rejects writes. The next attempt reaches the new primary,
+//! which has the same address by then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tower_logout_sqlx::{ExistingTable, SqlStore, TokenFormat};
 
 use e2e::database::{Kind, Server, free_port, redis_cluster, replica_in_cluster};
 use e2e::proxy::Proxy;
-use e2e::rig::{acknowledged, patient_layer};
+use e2e::rig::{acknowledged, layer_with_timeout};
 use support::*;
 
 /// Two servers with the same sessions, behind one address.
@@ -23,13 +23,13 @@ struct Pair {
     other: Server,
     address: Proxy,
     database: String,
-    /// Past the address.
+    /// A store that avoids the address.
     new_primary: Arc<dyn SessionStore>,
 }
 
 const TOKENS: usize = 30;
 
-/// Sees the first logouts acknowledged by the old primary, and the others by the new one.
+/// The old primary acknowledges the first logouts, and the new primary all others.
 async fn reaches_the_new_primary<S>(
     pair: &Pair,
     store: S,
@@ -38,17 +38,17 @@ async fn reaches_the_new_primary<S>(
 ) where
     S: TokenStore + Clone,
 {
-    let layer = patient_layer(store.clone(), Duration::from_secs(5));
+    let layer = layer_with_timeout(store.clone(), Duration::from_secs(5));
     let (before, after) = tokens.split_at(10);
-    // At once, so that a pool is full of connections to the old primary.
+    // All at once, so that the pool fills with connections to the old primary.
     let answers = join_all(before.iter().map(|token| acknowledged(&layer, token))).await;
     assert_eq!(answers, [true; 10]);
     demote().await;
-    pair.address.lead_to(pair.other.port);
+    pair.address.redirect_to(pair.other.port);
 
-    let (refused, rest) = after.split_first().unwrap();
-    // Something in the background may have met the old one first, and left it.
-    let refused_by_old = match store.revoke(refused).await {
+    let (rejected, rest) = after.split_first().unwrap();
+    // A background task may have met the old primary first, and left it.
+    let old_rejects = match store.revoke(rejected).await {
         Err(error) => {
             assert!(error.is::<Transient>(), "{error:?}");
             println!("{:?}: {error}", pair.primary.kind);
@@ -67,20 +67,25 @@ async fn reaches_the_new_primary<S>(
             "acknowledged and lost"
         );
     }
-    let lives = is_live(&*pair.new_primary, refused).await;
-    assert_eq!(lives, refused_by_old, "the answer is true");
+    let lives = is_live(&*pair.new_primary, rejected).await;
+    assert_eq!(lives, old_rejects, "the answer is true");
 }
 
-async fn tries_again<S>(pair: &Pair, store: S, tokens: &[Token], demote: impl AsyncFnOnce())
-where
+/// The same with retries: each logout is acknowledged.
+async fn retries_reach_the_new_primary<S>(
+    pair: &Pair,
+    store: S,
+    tokens: &[Token],
+    demote: impl AsyncFnOnce(),
+) where
     S: TokenStore + Clone,
 {
-    let layer = patient_layer(RetryStore::new(store), Duration::from_secs(5));
+    let layer = layer_with_timeout(RetryStore::new(store), Duration::from_secs(5));
     let (before, after) = tokens.split_at(10);
     let answers = join_all(before.iter().map(|token| acknowledged(&layer, token))).await;
     assert_eq!(answers, [true; 10]);
     demote().await;
-    pair.address.lead_to(pair.other.port);
+    pair.address.redirect_to(pair.other.port);
     for token in after {
         assert!(acknowledged(&layer, token).await);
         assert!(
@@ -104,7 +109,7 @@ impl Pair {
             tokens.push(open(&store, "alice").await);
         }
         let other = Server::standby_of(&primary).await;
-        // A standby is only read: the tables are there.
+        // A standby is read-only, but it has the tables.
         let standby = SqlStore::connect(&other.url(&database)).await.unwrap();
         assert!(is_live(&standby, tokens.last().unwrap()).await);
         let address = Proxy::start(primary.port).await;
@@ -119,7 +124,7 @@ impl Pair {
         Some((pair, tokens))
     }
 
-    /// The standby has all that there is, and takes over. The old primary is told to take no writes.
+    /// Makes the old primary read-only, and promotes the standby once it has everything.
     async fn promote_standby(&self) {
         let mut old = sqlx::PgConnection::connect(&self.primary.url("postgres"))
             .await
@@ -158,7 +163,7 @@ impl Pair {
             let mut admin = sqlx::MySqlConnection::connect(&server.url(""))
                 .await
                 .unwrap();
-            // Whoever has all rights writes to a server that is read only.
+            // A user with all rights can write to a read-only server.
             let user = format!(
                 "CREATE DATABASE IF NOT EXISTS {database}; CREATE USER app@'127.0.0.1'; \
                  GRANT ALL ON {database}.* TO app@'127.0.0.1'"
@@ -192,7 +197,7 @@ impl Pair {
         self.url().replace("root@", "app@")
     }
 
-    async fn is_read_only(&self) {
+    async fn make_read_only(&self) {
         let url = self.primary.url("");
         let mut admin = sqlx::MySqlConnection::connect(&url).await.unwrap();
         admin.execute("SET GLOBAL read_only = 1").await.unwrap();
@@ -214,7 +219,7 @@ impl Pair {
         let mut wait = redis::pipe();
         wait.set("last", "").ignore().cmd("WAIT").arg(1).arg(0);
         let (replicas,): (u32,) = wait.query_async(&mut connection).await.unwrap();
-        assert_eq!(replicas, 1, "it has all that there is");
+        assert_eq!(replicas, 1, "the replica has everything");
         let address = Proxy::start(primary.port).await;
         let new_primary = RedisStore::connect(&other.url("")).await.unwrap();
         let pair = Self {
@@ -228,37 +233,37 @@ impl Pair {
     }
 
     async fn swap(&self) {
-        ask(&self.other, &["REPLICAOF", "NO", "ONE"]).await;
+        query(&self.other, &["REPLICAOF", "NO", "ONE"]).await;
         replicate(&self.primary, &self.other).await;
     }
 }
 
-async fn ask(server: &Server, command: &[&str]) -> String {
-    redis::from_redis_value(asked(server, command).await).unwrap()
+async fn query(server: &Server, command: &[&str]) -> String {
+    redis::from_redis_value(query_value(server, command).await).unwrap()
 }
 
-async fn asked(server: &Server, command: &[&str]) -> redis::Value {
+async fn query_value(server: &Server, command: &[&str]) -> redis::Value {
     let client = redis::Client::open(server.url("")).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut asked = redis::cmd(command[0]);
-    asked.arg(&command[1..]);
-    asked.query_async(&mut connection).await.unwrap()
+    let mut query = redis::cmd(command[0]);
+    query.arg(&command[1..]);
+    query.query_async(&mut connection).await.unwrap()
 }
 
 async fn replicate(replica: &Server, primary: &Server) {
-    ask(
+    query(
         replica,
         &["REPLICAOF", "127.0.0.1", &primary.port.to_string()],
     )
     .await;
     for _ in 0..200 {
-        let info = ask(replica, &["INFO", "replication"]).await;
+        let info = query(replica, &["INFO", "replication"]).await;
         if info.contains("master_link_status:up") {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it does not replicate");
+    panic!("the server does not replicate");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,18 +276,19 @@ async fn postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_with_another_attempt() {
+async fn postgres_with_retries() {
     let Some((pair, tokens)) = Pair::postgres().await else {
         return;
     };
     let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
-    tries_again(&pair, store, &tokens, async || pair.promote_standby().await).await;
+    retries_reach_the_new_primary(&pair, store, &tokens, async || pair.promote_standby().await)
+        .await;
 }
 
-/// Its connections lead to the standby, which has not heard of the last logins.
+/// The connections lead to the standby, which does not have the latest logins.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
+async fn a_lagging_standby_never_reports_a_token_as_unknown() {
     let Some((pair, _)) = Pair::postgres().await else {
         return;
     };
@@ -299,7 +305,7 @@ async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
         .connect(pool.clone())
         .await
         .unwrap();
-    let token = Token::new("of-the-last-login");
+    let token = Token::new("of-the-latest-login");
     assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
 
     let mut standby = sqlx::PgConnection::connect(&pair.other.url("postgres"))
@@ -310,11 +316,11 @@ async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
         .await
         .unwrap();
     primary
-        .execute("INSERT INTO logins VALUES ('of-the-last-login', 'a')")
+        .execute("INSERT INTO logins VALUES ('of-the-latest-login', 'a')")
         .await
         .unwrap();
-    pair.address.lead_to(pair.other.port);
-    // Those to the primary are given up by whoever moved the address.
+    pair.address.redirect_to(pair.other.port);
+    // Whoever moves the address closes the connections to the primary.
     primary
         .execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -326,12 +332,12 @@ async fn a_standby_that_lags_does_not_say_that_a_token_is_unknown() {
         match store.revoke(&token).await {
             Err(_) => {}
             Ok(Revocation::NotFound) => panic!("the token is known to the primary"),
-            // A connection that was being opened to the primary has outlived the others.
+            // A connection that was opening to the primary has outlived the others.
             Ok(_) => break,
         }
     }
-    pair.address.lead_to(pair.primary.port);
-    let layer = patient_layer(RetryStore::new(store), Duration::from_secs(5));
+    pair.address.redirect_to(pair.primary.port);
+    let layer = layer_with_timeout(RetryStore::new(store), Duration::from_secs(5));
     assert!(acknowledged(&layer, &token).await, "the primary knows it");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM logins")
         .fetch_one(&mut primary)
@@ -346,40 +352,41 @@ async fn mariadb() {
         return;
     };
     let store = SqlStore::connect(&pair.url_of_app()).await.unwrap();
-    reaches_the_new_primary(&pair, store, &tokens, async || pair.is_read_only().await).await;
+    reaches_the_new_primary(&pair, store, &tokens, async || pair.make_read_only().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mariadb_with_another_attempt() {
+async fn mariadb_with_retries() {
     let Some((pair, tokens)) = Pair::mariadb().await else {
         return;
     };
     let pool = sqlx::MySqlPool::connect(&pair.url_of_app()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
-    tries_again(&pair, store, &tokens, async || pair.is_read_only().await).await;
+    retries_reach_the_new_primary(&pair, store, &tokens, async || pair.make_read_only().await)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_of_redis_does_not_say_whose_sessions_there_are() {
+async fn a_redis_replica_answers_no_question_about_sessions() {
     let Some((pair, tokens)) = Pair::redis().await else {
         return;
     };
     let store = RedisStore::connect(&pair.other.url("")).await.unwrap();
-    for subject in ["alice", "of-the-last-login"] {
+    for subject in ["alice", "of-the-latest-login"] {
         let revoked = store.revoke_subject(subject, &[]).await;
         assert!(revoked.is_err(), "{revoked:?}");
     }
     assert!(store.revoke(&tokens[0]).await.is_err());
     assert!(
         store
-            .revoke(&Token::new("of-the-last-login"))
+            .revoke(&Token::new("of-the-latest-login"))
             .await
             .is_err()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_alone() {
+async fn one_redis_server() {
     let Some((pair, tokens)) = Pair::redis().await else {
         return;
     };
@@ -388,42 +395,42 @@ async fn redis_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_alone_through_a_connection_of_the_application_with_another_attempt() {
+async fn one_redis_server_through_a_connection_manager_with_retries() {
     let Some((pair, tokens)) = Pair::redis().await else {
         return;
     };
     let client = redis::Client::open(pair.url()).unwrap();
     let store = RedisStore::new(ConnectionManager::new(client).await.unwrap());
-    tries_again(&pair, store, &tokens, async || pair.swap().await).await;
+    retries_reach_the_new_primary(&pair, store, &tokens, async || pair.swap().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_that_sentinels_watch() {
+async fn redis_behind_sentinels() {
     let Some((mut pair, tokens)) = Pair::redis().await else {
         return;
     };
     let sentinel = Server::sentinel_of(&pair.primary).await;
-    // One of the sentinels is not there.
+    // One of the sentinels is down.
     let dead = format!("redis://127.0.0.1:{}/", free_port());
     let sentinels = [dead, sentinel.url("")];
     let store = RedisStore::connect_sentinel(sentinels, "main", "redis://_/").await;
-    let layer = patient_layer(RetryStore::new(store.unwrap()), Duration::from_secs(5));
+    let layer = layer_with_timeout(RetryStore::new(store.unwrap()), Duration::from_secs(5));
     let (before, after) = tokens.split_at(10);
     for token in before {
         assert!(acknowledged(&layer, token).await);
     }
-    let has_heard_of_the_replica = async || {
-        let replicas = asked(&sentinel, &["SENTINEL", "REPLICAS", "main"]).await;
+    let sentinel_knows_the_replica = async || {
+        let replicas = query_value(&sentinel, &["SENTINEL", "REPLICAS", "main"]).await;
         format!("{replicas:?}").contains(&pair.other.port.to_string())
     };
-    while !has_heard_of_the_replica().await {
+    while !sentinel_knows_the_replica().await {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     pair.primary.kill();
     for token in after {
         assert!(acknowledged(&layer, token).await);
     }
-    // Its connections were closed when it was promoted.
+    // The promotion closed the connections.
     let new_primary = RetryStore::new(Arc::clone(&pair.new_primary));
     for token in after {
         assert!(!is_live(&new_primary, token).await, "acknowledged and lost");
@@ -439,14 +446,14 @@ async fn a_redis_cluster() {
     let store = RedisStore::connect_cluster([nodes[0].url("")])
         .await
         .unwrap();
-    let layer = patient_layer(RetryStore::new(store.clone()), Duration::from_secs(5));
+    let layer = layer_with_timeout(RetryStore::new(store.clone()), Duration::from_secs(5));
     let mut tokens = Vec::new();
     for _ in 0..TOKENS {
         tokens.push(open(&store, "alice").await);
     }
-    ask(&replica, &["CLUSTER", "FAILOVER"]).await;
+    query(&replica, &["CLUSTER", "FAILOVER"]).await;
     for _ in 0..200 {
-        if ask(&nodes[0], &["INFO", "replication"])
+        if query(&nodes[0], &["INFO", "replication"])
             .await
             .contains("role:slave")
         {

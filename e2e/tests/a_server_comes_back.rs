@@ -1,4 +1,4 @@
-//! A server whose machine lost its power serves again as soon as it is back, whatever was in flight.
+//! After its machine lost power, a server serves logouts again as soon as it is back.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
 use e2e::database::Kind;
-use e2e::proxy::Weather;
-use e2e::rig::{Rig, acknowledged, patient_layer, pool};
+use e2e::proxy::Fault;
+use e2e::rig::{Rig, acknowledged, layer_with_timeout, pool};
 use support::*;
 
-/// How many connections a pool has.
+/// The size of a pool.
 const POOL: usize = 10;
 
 async fn tokens(store: &dyn SessionStore) -> Vec<Token> {
@@ -33,13 +33,13 @@ async fn log_out_all<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) ->
         .count()
 }
 
-/// Has one logout acknowledged within a second, and then all.
+/// Expects one acknowledged logout within 1.5 seconds, and then all of them.
 async fn serves_at_once<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token]) {
     let back = Instant::now();
     while !acknowledged(layer, &tokens[0]).await {
         assert!(
             back.elapsed() < Duration::from_secs(10),
-            "it does not recover"
+            "the layer does not recover"
         );
     }
     let took = back.elapsed();
@@ -49,12 +49,12 @@ async fn serves_at_once<T: TokenStore>(layer: &LogoutLayer<T>, tokens: &[Token])
 }
 
 async fn lose_power(rig: &Rig) {
-    rig.set(Weather::PowerLost);
-    // Each connection has to see it.
+    rig.set_fault(Fault::PowerLoss);
+    // Each connection must notice the fault.
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// Keeps the server's statements from their ends, until it is dropped.
+/// Blocks statements on the sessions table until it is dropped.
 enum Lock {
     Postgres(sqlx::PgConnection),
     MariaDb(sqlx::MySqlConnection),
@@ -62,7 +62,7 @@ enum Lock {
 
 impl Lock {
     async fn sessions(rig: &Rig) -> Self {
-        let url = rig.url_past_proxy();
+        let url = rig.direct_url();
         if rig.kind == Kind::Postgres {
             let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
             let lock = "BEGIN; SELECT 1 FROM tower_logout_sessions FOR UPDATE";
@@ -75,7 +75,7 @@ impl Lock {
         Self::MariaDb(connection)
     }
 
-    /// Until as many statements wait for it.
+    /// Waits until this number of statements waits for the lock.
     async fn is_waited_for(&mut self, by: usize) {
         for _ in 0..200 {
             if self.waiting().await == by {
@@ -104,10 +104,10 @@ impl Lock {
     }
 }
 
-async fn serves_after_a_loss_of_power(rig: &Rig, store: SqlStore) {
-    let direct = rig.past_proxy().await;
-    let layer = patient_layer(store.clone(), Duration::from_secs(5));
-    // So that the pool is full.
+async fn serves_after_a_power_loss(rig: &Rig, store: SqlStore) {
+    let direct = rig.direct_store().await;
+    let layer = layer_with_timeout(store.clone(), Duration::from_secs(5));
+    // This fills the pool.
     assert_eq!(log_out_all(&layer, &tokens(&*direct).await).await, POOL);
 
     println!("{:?}: with statements in flight", rig.kind);
@@ -115,14 +115,14 @@ async fn serves_after_a_loss_of_power(rig: &Rig, store: SqlStore) {
     let mut lock = Lock::sessions(rig).await;
     let (logged_out, ()) = tokio::join!(log_out_all(&layer, &in_flight), async {
         lock.is_waited_for(POOL).await;
-        rig.set(Weather::PowerLost);
+        rig.set_fault(Fault::PowerLoss);
         drop(lock);
     });
     assert_eq!(logged_out, 0);
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     serves_at_once(&layer, &in_flight).await;
 
-    println!("{:?}: with statements that are given up", rig.kind);
+    println!("{:?}: with cancelled statements", rig.kind);
     let in_flight = tokens(&*direct).await;
     let mut lock = Lock::sessions(rig).await;
     {
@@ -134,63 +134,63 @@ async fn serves_after_a_loss_of_power(rig: &Rig, store: SqlStore) {
         lose_power(rig).await;
     }
     drop(lock);
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     serves_at_once(&layer, &in_flight).await;
 
     println!("{:?}: with idle connections", rig.kind);
     let idle = tokens(&*direct).await;
     lose_power(rig).await;
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     serves_at_once(&layer, &idle).await;
 
-    println!("{:?}: with logouts all the while", rig.kind);
+    println!("{:?}: with logouts during the outage", rig.kind);
     let patient = tokens(&*direct).await;
-    rig.set(Weather::PowerLost);
+    rig.set_fault(Fault::PowerLoss);
     for _ in 0..2 {
         assert_eq!(log_out_all(&layer, &patient).await, 0);
     }
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     serves_at_once(&layer, &patient).await;
     for token in in_flight.iter().chain(&idle).chain(&patient) {
         assert!(!is_live(&*direct, token).await, "acknowledged and lost");
     }
 }
 
-async fn with_a_pool_of_the_store(kind: Kind) {
+async fn with_the_stores_pool(kind: Kind) {
     let Some(rig) = Rig::start(kind).await else {
         return;
     };
-    let store = SqlStore::connect(&rig.url_through_proxy()).await.unwrap();
-    serves_after_a_loss_of_power(&rig, store).await;
+    let store = SqlStore::connect(&rig.proxied_url()).await.unwrap();
+    serves_after_a_power_loss(&rig, store).await;
 }
 
-async fn with_a_pool_of_the_application(kind: Kind) {
+async fn with_the_applications_pool(kind: Kind) {
     let Some(rig) = Rig::start(kind).await else {
         return;
     };
-    let pool = pool(kind, &rig.url_through_proxy(), Duration::from_secs(30)).await;
+    let pool = pool(kind, &rig.proxied_url(), Duration::from_secs(30)).await;
     let store = SqlStore::new(pool).await.unwrap();
-    serves_after_a_loss_of_power(&rig, store).await;
+    serves_after_a_power_loss(&rig, store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_serves_again_through_a_pool_of_the_store() {
-    with_a_pool_of_the_store(Kind::Postgres).await;
+async fn postgres_serves_again_through_the_stores_pool() {
+    with_the_stores_pool(Kind::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_serves_again_through_a_pool_of_the_application() {
-    with_a_pool_of_the_application(Kind::Postgres).await;
+async fn postgres_serves_again_through_the_applications_pool() {
+    with_the_applications_pool(Kind::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mariadb_serves_again_through_a_pool_of_the_store() {
-    with_a_pool_of_the_store(Kind::MariaDb).await;
+async fn mariadb_serves_again_through_the_stores_pool() {
+    with_the_stores_pool(Kind::MariaDb).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mariadb_serves_again_through_a_pool_of_the_application() {
-    with_a_pool_of_the_application(Kind::MariaDb).await;
+async fn mariadb_serves_again_through_the_applications_pool() {
+    with_the_applications_pool(Kind::MariaDb).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,33 +198,33 @@ async fn redis_serves_again() {
     let Some(rig) = Rig::start(Kind::Redis).await else {
         return;
     };
-    let direct = rig.past_proxy().await;
-    let store = RedisStore::connect(&rig.url_through_proxy()).await.unwrap();
-    let layer = patient_layer(store.clone(), Duration::from_secs(5));
+    let direct = rig.direct_store().await;
+    let store = RedisStore::connect(&rig.proxied_url()).await.unwrap();
+    let layer = layer_with_timeout(store.clone(), Duration::from_secs(5));
     let in_flight = tokens(&*direct).await;
     lose_power(&rig).await;
     assert_eq!(log_out_all(&layer, &in_flight).await, 0);
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     serves_at_once(&layer, &in_flight).await;
 
-    // Whoever gives up sees no time-out, and the store does.
-    let given_up = tokens(&*direct).await;
+    // A caller that stops waiting sees no timeout, but the store does.
+    let cancelled = tokens(&*direct).await;
     lose_power(&rig).await;
-    let revocations = join_all(given_up.iter().map(|token| store.revoke(token)));
-    let impatience = Duration::from_millis(100);
-    assert!(tokio::time::timeout(impatience, revocations).await.is_err());
+    let revocations = join_all(cancelled.iter().map(|token| store.revoke(token)));
+    let timeout = Duration::from_millis(100);
+    assert!(tokio::time::timeout(timeout, revocations).await.is_err());
     tokio::time::sleep(Duration::from_secs(3)).await;
-    rig.set(Weather::Fair);
-    serves_at_once(&layer, &given_up).await;
+    rig.set_fault(Fault::None);
+    serves_at_once(&layer, &cancelled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_given_up_does_not_wait_in_postgres_for_ever() {
+async fn cancelled_statements_do_not_wait_in_postgres_forever() {
     let Some(rig) = Rig::start(Kind::Postgres).await else {
         return;
     };
     let builder = SqlStore::builder().statement_timeout(Duration::from_millis(500));
-    let store = builder.connect(&rig.url_past_proxy()).await.unwrap();
+    let store = builder.connect(&rig.direct_url()).await.unwrap();
     let rounds = [
         tokens(&store).await,
         tokens(&store).await,
@@ -238,8 +238,7 @@ async fn what_was_given_up_does_not_wait_in_postgres_for_ever() {
             error.is::<tower_logout::store::Transient>()
         }));
     }
-    // A connection that is closed does not end its statement: only those wait still that were sent
-    // before one had been given up.
+    // A closed connection does not end its statement. Only the statements of the first round still wait.
     lock.is_waited_for(POOL).await;
     drop(lock);
     for token in rounds.iter().flatten() {

@@ -1,7 +1,7 @@
-//! Whether Chromium shows a private page after the logout, for each place that can keep one.
+//! Whether Chromium shows a private page after the logout, for each cache that can keep the page.
 //!
-//! `docs/browsers.md` has the table, and is compared with what is found here. The pages go
-//! through it by themselves, since Chromium renders nothing ahead while a debugger looks on.
+//! The test compares its result with the table in `docs/browsers.md`. The pages drive the browser
+//! themselves, because Chromium prerenders nothing while a debugger is attached.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -25,7 +25,7 @@ use support::*;
 
 const DOCUMENT: &str = include_str!("../../docs/browsers.md");
 
-/// What `Clear-Site-Data` says, column by column.
+/// The values of `Clear-Site-Data`, one for each column.
 const CLEARED: [&[SiteData]; 5] = [
     &[],
     &[Storage],
@@ -35,18 +35,18 @@ const CLEARED: [&[SiteData]; 5] = [
 ];
 
 #[tokio::test]
-async fn a_private_page_is_shown_after_the_logout_where_the_document_says_so() {
+async fn a_private_page_is_shown_after_the_logout_exactly_where_the_document_says_so() {
     let Some(program) = find_program(&["chromium", "chromium-browser", "google-chrome"]) else {
         return;
     };
     let profile = tempfile::tempdir().unwrap();
-    // From the last to the first, as each has the browser go on to the next one.
+    // From the last site to the first, because each site sends the browser to its successor.
     let mut next = "about:blank".to_owned();
     let mut sites = Vec::new();
-    for keeper in Keeper::ALL {
+    for cache in Cache::ALL {
         for cache_control in ["private, max-age=600", "no-store"] {
             for cleared in CLEARED {
-                let site = Site::new(keeper, cache_control, next);
+                let site = Site::new(cache, cache_control, next);
                 next = site.serve(cleared).await;
                 sites.push(site);
             }
@@ -63,13 +63,13 @@ async fn a_private_page_is_shown_after_the_logout_where_the_document_says_so() {
     let mut table = String::new();
     for (sites, shown) in sites.chunks(CLEARED.len()).zip(shown.chunks(CLEARED.len())) {
         let row = shown.join(" | ");
-        let name = sites[0].keeper.name();
+        let name = sites[0].cache.name();
         writeln!(table, "| {name} | `{}` | {row} |", sites[0].cache_control).unwrap();
     }
     assert!(DOCUMENT.contains(&table), "found:\n{table}");
 }
 
-/// A Chromium that nothing is attached to.
+/// Starts a Chromium without a debugger.
 fn browse(program: &Path, profile: &Path, url: &str) -> Child {
     Command::new(program)
         .args([
@@ -88,9 +88,9 @@ fn browse(program: &Path, profile: &Path, url: &str) -> Child {
         .unwrap()
 }
 
-/// What keeps a page, and how the user comes back to it.
+/// Which cache keeps the page, and how the user returns to the page.
 #[derive(Clone, Copy, PartialEq)]
-enum Keeper {
+enum Cache {
     BackForwardCache,
     HttpCache,
     Prefetch,
@@ -98,7 +98,7 @@ enum Keeper {
     ServiceWorker,
 }
 
-impl Keeper {
+impl Cache {
     const ALL: [Self; 5] = [
         Self::BackForwardCache,
         Self::HttpCache,
@@ -117,7 +117,7 @@ impl Keeper {
         }
     }
 
-    /// What the page does that the browser comes to first.
+    /// The script of the first page.
     fn home(self) -> &'static str {
         match self {
             Self::BackForwardCache | Self::HttpCache => "location = '/private';",
@@ -133,7 +133,7 @@ impl Keeper {
         }
     }
 
-    /// What the page does that comes after the private one.
+    /// The script of the page after the private one.
     fn out(self) -> &'static str {
         match self {
             Self::BackForwardCache => "await logout(); history.back();",
@@ -141,24 +141,24 @@ impl Keeper {
         }
     }
 
-    /// How often the private page is seen until the end.
-    fn sights(self) -> usize {
+    /// How often the user sees the private page.
+    fn views(self) -> usize {
         match self {
             Self::Prefetch | Self::Prerender => 1,
             _ => 2,
         }
     }
 
-    /// Whether the browser has ahead what it was asked to have.
-    fn is_there(self, private: &Private) -> bool {
+    /// Whether the browser has loaded the private page ahead.
+    fn is_loaded(self, private: &Private) -> bool {
         match self {
             Self::Prerender => private.prerendered,
-            _ => private.asked_for,
+            _ => private.requested,
         }
     }
 }
 
-const SHARED: &str = "
+const FUNCTIONS: &str = "
 const logout = () => fetch('/auth/logout', {
     method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}'
 });
@@ -167,11 +167,11 @@ const ahead = async kind => {
     rules.type = 'speculationrules';
     rules.text = JSON.stringify({ [kind]: [{ urls: ['/private'], eagerness: 'immediate' }] });
     document.head.append(rules);
-    while (await (await fetch('/is-there')).text() !== 'true') ;
+    while (await (await fetch('/is-loaded')).text() !== 'true') ;
 };
 ";
 
-/// The private page says what a user sees on it, and goes on as it is told.
+/// The private page reports its text, and follows the answer to the next page.
 const PRIVATE: &str = "
 const post = (path, body) => fetch(path, { method: 'POST', body });
 const show = async () => {
@@ -202,27 +202,27 @@ onfetch = event => {
 /// A server with one login and a private page.
 #[derive(Clone)]
 struct Site {
-    keeper: Keeper,
+    cache: Cache,
     cache_control: &'static str,
-    /// Where the browser goes when it is done here.
+    /// Where the browser goes after this site.
     next: String,
     store: MemoryStore,
     cookies: AuthCookies,
     private: Arc<Mutex<Private>>,
 }
 
-/// What has happened to the private page.
+/// The history of the private page.
 #[derive(Default)]
 struct Private {
-    asked_for: bool,
+    requested: bool,
     prerendered: bool,
     shown: Vec<String>,
 }
 
 impl Site {
-    fn new(keeper: Keeper, cache_control: &'static str, next: String) -> Self {
+    fn new(cache: Cache, cache_control: &'static str, next: String) -> Self {
         Self {
-            keeper,
+            cache,
             cache_control,
             next,
             store: MemoryStore::new(),
@@ -231,7 +231,7 @@ impl Site {
         }
     }
 
-    /// Gives the address of the first page.
+    /// Serves the site, and returns the URL of its first page.
     async fn serve(&self, cleared: &[SiteData]) -> String {
         let logout = LogoutLayer::builder(self.store.clone())
             .clear_site_data(cleared.iter().copied())
@@ -242,33 +242,33 @@ impl Site {
             .route("/private", get(Self::private))
             .route(
                 "/prerendered",
-                post(async |State(site): State<Self>| site.was_prerendered()),
+                post(async |State(site): State<Self>| site.set_prerendered()),
             )
             .route(
-                "/is-there",
-                get(async |State(site): State<Self>| site.is_there()),
+                "/is-loaded",
+                get(async |State(site): State<Self>| site.is_loaded()),
             )
             .route(
                 "/shown",
-                post(async |State(site): State<Self>, text: String| site.was_shown(text)),
+                post(async |State(site): State<Self>, text: String| site.add_shown(text)),
             )
             .route("/out", get(async |State(site): State<Self>| site.out()))
             .route("/worker.js", get(worker))
             .with_state(self.clone())
             .layer(logout);
-        // To a browser as good as https.
+        // Browsers treat `localhost` as secure.
         format!("http://localhost:{}/home", serve(router).await.port())
     }
 
     /// Logs in.
     async fn home(State(site): State<Self>) -> impl IntoResponse {
         let token = open(&site.store, "alice").await;
-        let page = script(&[SHARED, site.keeper.home()]);
+        let page = script(&[FUNCTIONS, site.cache.home()]);
         (login(&site.cookies, token.expose()), page)
     }
 
     async fn private(State(site): State<Self>, jar: CookieJar) -> impl IntoResponse {
-        site.private.lock().unwrap().asked_for = true;
+        site.private.lock().unwrap().requested = true;
         let token = jar
             .get(site.cookies.refresh_name())
             .map(|cookie| Token::new(cookie.value()));
@@ -281,42 +281,42 @@ impl Site {
         (headers, Html(page + &script(&[PRIVATE]).0))
     }
 
-    fn was_prerendered(&self) {
+    fn set_prerendered(&self) {
         self.private.lock().unwrap().prerendered = true;
     }
 
-    fn is_there(&self) -> String {
+    fn is_loaded(&self) -> String {
         let private = self.private.lock().unwrap();
-        self.keeper.is_there(&private).to_string()
+        self.cache.is_loaded(&private).to_string()
     }
 
-    /// Gives where to go on.
-    fn was_shown(&self, text: String) -> String {
+    /// Returns the next page.
+    fn add_shown(&self, text: String) -> String {
         let mut private = self.private.lock().unwrap();
         private.shown.push(text);
-        if private.shown.len() < self.keeper.sights() {
+        if private.shown.len() < self.cache.views() {
             return "/out".into();
         }
         self.next.clone()
     }
 
     fn out(&self) -> Html<String> {
-        script(&[SHARED, self.keeper.out()])
+        script(&[FUNCTIONS, self.cache.out()])
     }
 
     async fn shown_after_the_logout(&self) -> String {
-        let sights = self.keeper.sights();
+        let views = self.cache.views();
         for _ in 0..2000 {
             let shown = self.private.lock().unwrap().shown.clone();
-            if shown.len() == sights {
-                assert!(sights == 1 || shown[0] == "private");
-                return shown[sights - 1].clone();
+            if shown.len() == views {
+                assert!(views == 1 || shown[0] == "private");
+                return shown[views - 1].clone();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!(
-            "{}, {}: it did not come back",
-            self.keeper.name(),
+            "{}, {}: the browser did not return",
+            self.cache.name(),
             self.cache_control
         );
     }

@@ -1,6 +1,6 @@
-//! After a logout Chromium holds no cookie of the login, whatever attributes the cookies have.
+//! After a logout, Chromium holds no cookie of the login, with any attributes.
 //!
-//! `docs/browsers.md` has the figures, and is compared with what is found here.
+//! The test compares its result with the tables in `docs/browsers.md`.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ const PARENT: &str = "site-a.test";
 const NAMES: [&str; 2] = ["access", "refresh"];
 
 #[tokio::test]
-async fn after_a_logout_the_browser_holds_no_cookie_of_any_attributes() {
+async fn after_a_logout_the_browser_holds_no_cookie_with_any_attributes() {
     let (mut complete, mut impossible) = (String::new(), String::new());
     for third_party in [ThirdPartyCookies::Allowed, ThirdPartyCookies::Blocked] {
         let Some(site) = Site::start(third_party).await else {
@@ -50,27 +50,27 @@ async fn after_a_logout_the_browser_holds_no_cookie_of_any_attributes() {
 }
 
 #[tokio::test]
-async fn what_is_refused_when_it_is_built_a_browser_refuses_as_well() {
+async fn a_browser_rejects_each_cookie_that_the_builder_rejects() {
     let Some(site) = Site::start(ThirdPartyCookies::Allowed).await else {
         return;
     };
     let home = Way::fetch("https", &site.https("app.site-a.test"));
     let page = site.chromium.open(&home.login_page).await;
-    let mut refused = 0;
+    let mut rejected = 0;
     for attributes in Attributes::every_combination() {
         if attributes.cookies().is_err() {
             site.log_in(&page, &home, attributes).await;
             let held = site.chromium.cookie_names().await;
             assert_eq!(held, [""; 0], "{attributes:?}");
-            refused += 1;
+            rejected += 1;
         }
     }
     site.chromium.close().await;
-    let line = format!("{refused} of the 640 combinations");
+    let line = format!("{rejected} of the 640 combinations");
     assert!(DOCUMENT.contains(&line), "found: {line}");
 }
 
-/// What both cookies of a login have.
+/// The attributes of both cookies of a login.
 #[derive(Clone, Copy, Debug)]
 struct Attributes {
     prefix: &'static str,
@@ -134,8 +134,8 @@ impl Attributes {
             .build()
     }
 
-    /// As it is, where the `cookie` crate would add what is missing.
-    fn by_hand(self, name: &str) -> String {
+    /// The `Set-Cookie` header without the attributes that the `cookie` crate adds.
+    fn raw_cookie(self, name: &str) -> String {
         let mut text = format!("{}{name}=v; Path={}", self.prefix, self.path);
         if let Some(domain) = self.domain {
             text = format!("{text}; Domain={domain}");
@@ -155,7 +155,7 @@ impl Attributes {
         text
     }
 
-    fn stays_at_home(self) -> bool {
+    fn stays_on_its_site(self) -> bool {
         matches!(self.same_site, Some(SameSite::Lax | SameSite::Strict))
     }
 
@@ -164,18 +164,18 @@ impl Attributes {
     }
 }
 
-/// From where somebody logs in and out, and which attributes are tried there.
+/// From where a user logs in and out, and which attributes the test tries.
 struct Way {
     login: &'static str,
     logout: &'static str,
-    /// The origins of the pages, and of the servers that they ask.
+    /// The origins of the pages, and of the servers that the pages call.
     login_page: String,
     login_server: String,
     logout_page: String,
     logout_server: String,
     removal: Removal,
     among: fn(Attributes) -> bool,
-    /// Why browsers let no logout be complete there.
+    /// Why no logout can be complete, if browsers prevent it.
     impossible: Option<&'static str>,
 }
 
@@ -195,20 +195,20 @@ impl Way {
     }
 }
 
-/// What answers the logout.
+/// Who answers the logout.
 #[derive(Clone, Copy, PartialEq)]
 enum Removal {
-    /// The layer, asked with JSON.
+    /// The layer, called with JSON.
     Json,
-    /// The layer, asked with a form.
+    /// The layer, called by a form.
     Form,
-    /// A handler that thinks of no attributes.
+    /// A handler by hand that ignores attributes.
     NameAndPath,
 }
 
 /// What the servers do next.
 #[derive(Clone)]
-struct Turn {
+struct Scenario {
     attributes: Attributes,
     token: Token,
     removal: Removal,
@@ -218,29 +218,29 @@ struct Turn {
 #[derive(Clone, Default)]
 struct Servers {
     store: MemoryStore,
-    turn: Arc<Mutex<Option<Turn>>>,
+    scenario: Arc<Mutex<Option<Scenario>>>,
     outcomes: Shared<&'static str>,
 }
 
 impl Servers {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let turn = self.turn.lock().unwrap().clone();
-        let Some(turn) = turn else {
+        let scenario = self.scenario.lock().unwrap().clone();
+        let Some(scenario) = scenario else {
             return Ok(Response::new("a page".into()));
         };
-        let attributes = turn.attributes;
-        match (request.uri().path(), turn.removal) {
+        let attributes = scenario.attributes;
+        match (request.uri().path(), scenario.removal) {
             ("/auth/login", _) => {
-                let token = turn.token.expose();
-                Ok(setting(match attributes.cookies() {
+                let token = scenario.token.expose();
+                Ok(with_cookies(match attributes.cookies() {
                     Ok(cookies) => [cookies.access("a"), cookies.refresh(token)]
                         .map(|cookie| cookie.to_string()),
-                    Err(_) => NAMES.map(|name| attributes.by_hand(name)),
+                    Err(_) => NAMES.map(|name| attributes.raw_cookie(name)),
                 }))
             }
             ("/auth/logout", Removal::NameAndPath) => {
                 let removal = |name| format!("{}{name}=; Path=/; Max-Age=0", attributes.prefix);
-                Ok(setting(NAMES.map(removal)))
+                Ok(with_cookies(NAMES.map(removal)))
             }
             ("/auth/logout", removal) => {
                 let cookies = attributes.cookies().unwrap();
@@ -249,7 +249,9 @@ impl Servers {
                     .cookies(cookies.clone())
                     .on_outcome(move |outcome, _| outcomes.lock().unwrap().push(outcome.name()));
                 if removal == Removal::Form {
-                    let check = OriginCheck::new().add_trusted_origin(turn.trusted).unwrap();
+                    let check = OriginCheck::new()
+                        .add_trusted_origin(scenario.trusted)
+                        .unwrap();
                     logout = logout.require_json(false).origin_check(check);
                 }
                 let endpoint = logout.build().unwrap().endpoint();
@@ -260,7 +262,7 @@ impl Servers {
     }
 }
 
-fn setting(cookies: [String; 2]) -> Response<Body> {
+fn with_cookies(cookies: [String; 2]) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     for cookie in cookies {
         response
@@ -270,7 +272,7 @@ fn setting(cookies: [String; 2]) -> Response<Body> {
     response
 }
 
-/// A browser, and one site under several names, over https and http.
+/// A browser, and one site that has several names, over https and http.
 struct Site {
     chromium: Chromium,
     servers: Servers,
@@ -280,7 +282,7 @@ struct Site {
 }
 
 impl Site {
-    /// `None` where there is no browser.
+    /// `None` if no browser is installed.
     async fn start(third_party: ThirdPartyCookies) -> Option<Self> {
         let chromium = Chromium::start_with(third_party).await?;
         let servers = Servers::default();
@@ -378,7 +380,7 @@ impl Site {
             Way {
                 logout: "form on another, trusted site, `SameSite=Lax` or `Strict`, no name prefix",
                 removal: Removal::Form,
-                among: |a| a.prefix.is_empty() && a.stays_at_home(),
+                among: |a| a.prefix.is_empty() && a.stays_on_its_site(),
                 impossible: Some(
                     "the cookies go, but are not sent: nothing says which session is to end",
                 ),
@@ -393,7 +395,7 @@ impl Site {
         ]
     }
 
-    /// Where the browser blocks third-party cookies.
+    /// For a browser that blocks third-party cookies.
     fn ways_without_third_party_cookies(&self) -> Vec<Way> {
         let app = self.https("app.site-a.test");
         let other = self.https("app.site-b.test");
@@ -415,7 +417,7 @@ impl Site {
         ]
     }
 
-    /// Tries all attributes that the way is for. Gives its row of the table.
+    /// Tries all attributes of this way, and returns its row of the table.
     async fn try_all(&self, way: &Way) -> String {
         let login_page = self.chromium.open(&way.login_page).await;
         let logout_page = self.chromium.open(&way.logout_page).await;
@@ -458,11 +460,11 @@ impl Site {
         format!("| {login} | {logout} | {combinations} | {set} | {left} | {alive} | {last} |\n")
     }
 
-    /// Logs in with cookies of these attributes, in a browser that holds none.
+    /// Logs in with cookies of these attributes, after the browser has dropped all cookies.
     async fn log_in(&self, page: &Page, way: &Way, attributes: Attributes) -> Token {
         self.chromium.clear_cookies().await;
         let token = open(&self.servers.store, "alice").await;
-        *self.servers.turn.lock().unwrap() = Some(Turn {
+        *self.servers.scenario.lock().unwrap() = Some(Scenario {
             attributes,
             token: token.clone(),
             removal: Removal::Json,
@@ -478,12 +480,12 @@ impl Site {
     }
 
     async fn log_out(&self, page: &Page, way: &Way, removal: Removal) {
-        if let Some(turn) = &mut *self.servers.turn.lock().unwrap() {
-            turn.removal = removal;
+        if let Some(scenario) = &mut *self.servers.scenario.lock().unwrap() {
+            scenario.removal = removal;
         }
         let server = &way.logout_server;
         if removal == Removal::Form {
-            // The answer to the last form may be on the page.
+            // The page may show the answer to the last form.
             return_to(page, &way.logout_page).await;
             let id = self.forms.fetch_add(1, Ordering::Relaxed);
             let submit = format!(

@@ -1,4 +1,4 @@
-//! The conformance suite, on each store and each database.
+//! The conformance suite, for each store on each database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server, redis_cluster, shared};
 
-/// The suite waits this out.
+/// The suite waits until it has passed, so it is short.
 const LEEWAY: Duration = Duration::from_millis(800);
 
 fn policy(lifetime: Duration) -> SessionPolicy {
@@ -20,7 +20,7 @@ fn policy(lifetime: Duration) -> SessionPolicy {
         .with_reuse_leeway(LEEWAY)
 }
 
-/// All of the suite, on stores of one kind: their sessions live as long as they are told.
+/// The whole suite. The closure makes a store whose sessions have the given lifetime.
 fn suite<S: SessionStore + SubjectStore>(store: impl Fn(Duration) -> S) -> Conformance<S> {
     Conformance::new(store(Duration::from_hours(1)))
         .with_subjects()
@@ -28,7 +28,7 @@ fn suite<S: SessionStore + SubjectStore>(store: impl Fn(Duration) -> S) -> Confo
         .with_short_lived(store(Duration::from_secs(2)))
 }
 
-/// The suite, with what the store has written.
+/// Runs the suite, and searches the files of the store for tokens.
 async fn prove<S>(store: impl Fn(Duration) -> S, files: impl Fn() -> Vec<u8> + Send + 'static)
 where
     S: SessionStore + SubjectStore,
@@ -129,7 +129,7 @@ async fn in_a_redis_cluster() {
     let store = RedisStore::connect_cluster([nodes[0].url("")])
         .await
         .unwrap()
-        // Braces say where a key lies.
+        // The first braces of a key choose its slot.
         .with_prefix("{a}{}{b");
     let nodes = Arc::new(nodes);
     let files = Arc::clone(&nodes);
@@ -156,7 +156,7 @@ async fn during_a_migration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_another_attempt() {
+async fn with_retries() {
     let store = SqlStore::connect("sqlite::memory:").await.unwrap();
     suite(|lifetime| RetryStore::new(store.clone().with_policy(policy(lifetime))))
         .run()

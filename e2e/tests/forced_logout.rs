@@ -1,4 +1,4 @@
-//! No page of another origin logs anybody out, whatever it makes the browser send.
+//! No page of another origin logs a user out, by any request that it can make the browser send.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use e2e::browser::{Chromium, ThirdPartyCookies, run};
 use support::server::{serve, serve_https};
 use support::*;
 
-/// What a page does to `url`, and whether that is a `POST`, once it is let through.
+/// A script that attacks `url`, and whether its request is a `POST` that reaches the server.
 const ATTACKS: [(&str, bool); 29] = [
     ("submit({ method: 'post' })", true),
     (
@@ -87,8 +87,8 @@ const ATTACKS: [(&str, bool); 29] = [
     ("location = url", false),
 ];
 
-/// What the attacks are written with.
-const TOOLS: &str = r#"
+/// Functions for the attacks.
+const FUNCTIONS: &str = r#"
     const json = new Blob(['{}'], { type: 'application/json' });
     const form = new FormData();
     form.append('a', 'b');
@@ -100,7 +100,7 @@ const TOOLS: &str = r#"
     const submit = attributes => {
         add('iframe', { name: 'frame' });
         const element = add('form', { action: url, ...attributes });
-        // A form that is sent by GET has its fields for a query.
+        // A form with the method GET sends its fields as the query.
         for (const [name, value] of [[new URL(url).search.slice(1), ''], ['{"a":"', '"}']]) {
             const field = Object.assign(document.createElement('input'), { name, value });
             element.append(field);
@@ -111,7 +111,7 @@ const TOOLS: &str = r#"
 type Builder = LogoutLayerBuilder<MemoryStore>;
 
 #[tokio::test]
-async fn nobody_is_logged_out_from_elsewhere_under_the_default() {
+async fn no_other_origin_logs_a_user_out_by_default() {
     if let Some(mut victim) = Victim::start("https", |layer, _| layer).await {
         let attackers = victim.attackers();
         victim.withstands_all(&attackers).await;
@@ -120,8 +120,8 @@ async fn nobody_is_logged_out_from_elsewhere_under_the_default() {
 }
 
 #[tokio::test]
-async fn nobody_is_logged_out_from_elsewhere_under_the_origin_check() {
-    // Over http browsers send no `Sec-Fetch-Site`.
+async fn no_other_origin_logs_a_user_out_with_the_origin_check() {
+    // Over http, browsers send no `Sec-Fetch-Site`.
     for scheme in ["https", "http"] {
         let started = Victim::start(scheme, |layer, _| {
             layer.require_json(false).origin_check(OriginCheck::new())
@@ -135,26 +135,26 @@ async fn nobody_is_logged_out_from_elsewhere_under_the_origin_check() {
 }
 
 #[tokio::test]
-async fn without_either_check_each_post_from_elsewhere_logs_out() {
+async fn without_either_check_each_post_from_another_site_logs_out() {
     let started = Victim::start("https", |layer, _| layer.require_json(false));
     let Some(mut victim) = started.await else {
         return;
     };
     let [.., another_site] = victim.attackers();
     for (attack, (script, posts)) in ATTACKS.into_iter().enumerate() {
-        let came = victim.attacked(&another_site, attack).await;
-        let lives = is_live(&victim.store, &came.token).await;
+        let attacked = victim.attacked(&another_site, attack).await;
+        let lives = is_live(&victim.store, &attacked.token).await;
         assert_eq!(lives, !posts, "{script}");
         if posts {
-            victim.chromium.lost_its_cookies().await;
+            victim.chromium.wait_until_cookies_are_removed().await;
         }
-        victim.chromium.close_page(&came.page).await;
+        victim.chromium.close_page(&attacked.page).await;
     }
     victim.chromium.close().await;
 }
 
 #[tokio::test]
-async fn a_trusted_origin_with_cors_logs_out_and_no_other_does() {
+async fn only_a_trusted_origin_with_cors_logs_out() {
     let configurations: [fn(Builder, &str) -> Builder; 2] = [
         |layer, _| layer,
         |layer, friend| {
@@ -187,43 +187,43 @@ async fn a_trusted_origin_with_cors_logs_out_and_no_other_does() {
     }
 }
 
-/// Somebody who is logged in at one site, and goes to others with the same browser.
+/// A user who is logged in at one site, and visits other sites with the same browser.
 struct Victim {
     chromium: Chromium,
     store: MemoryStore,
-    /// A page of the site that they are logged in to.
+    /// A page of the site of the login.
     page: Page,
     origin: String,
-    /// Who may log its users out, if anybody does.
+    /// The origin that may log the user out, if any.
     friend: String,
-    elsewhere: u16,
+    attackers_port: u16,
     answers: UnboundedReceiver<Answered>,
 }
 
-/// An answer under the path of the logout.
+/// An answer from the path of the logout.
 struct Answered {
     attack: String,
     set_cookies: usize,
 }
 
 impl Victim {
-    /// `None` where there is no browser.
+    /// `None` if no browser is installed.
     async fn start(scheme: &str, configure: fn(Builder, &str) -> Builder) -> Option<Self> {
         let chromium = Chromium::start_with(ThirdPartyCookies::Allowed).await?;
         let pages = Router::new().fallback(|| async { Html("<p>a page") });
         let secure = scheme == "https";
-        let elsewhere = if secure {
+        let attackers_port = if secure {
             serve_https(pages).await
         } else {
             serve(pages).await
         }
         .port();
-        let friend = format!("{scheme}://friend.site-b.test:{elsewhere}");
+        let friend = format!("{scheme}://friend.site-b.test:{attackers_port}");
 
         let store = MemoryStore::new();
         let mut description = AuthCookies::builder();
         if secure {
-            // What browsers send from everywhere.
+            // Browsers send these cookies from each site.
             let cookie = |name| Cookie::build(name).secure(true).same_site(SameSite::None);
             description = description.access(cookie("a")).refresh(cookie("r"));
         }
@@ -241,7 +241,7 @@ impl Victim {
                     .allow_headers([CONTENT_TYPE])
                     .allow_credentials(true),
             )
-            .layer(from_fn_with_state(answered, tell));
+            .layer(from_fn_with_state(answered, report));
         let port = if secure {
             serve_https(site).await
         } else {
@@ -255,7 +255,7 @@ impl Victim {
             store,
             origin,
             friend,
-            elsewhere,
+            attackers_port,
             answers,
         })
     }
@@ -264,10 +264,10 @@ impl Victim {
     fn attackers(&self) -> [String; 3] {
         let (scheme, _) = self.origin.split_once(':').unwrap();
         ["app.site-a.test", "evil.site-a.test", "evil.test"]
-            .map(|host| format!("{scheme}://{host}:{}", self.elsewhere))
+            .map(|host| format!("{scheme}://{host}:{}", self.attackers_port))
     }
 
-    /// Logs in, in place of whatever login there was.
+    /// Logs in, and replaces any earlier login.
     async fn log_in(&self) -> Token {
         let token = open(&self.store, "alice").await;
         let login = format!(
@@ -279,19 +279,19 @@ impl Victim {
         token
     }
 
-    /// Logs in, attacks, and waits for what the site answered to it.
+    /// Logs in, attacks, and waits for the answer of the site.
     async fn attacked(&mut self, attacker: &str, attack: usize) -> Attacked {
         let token = self.log_in().await;
         let page = self.chromium.open(attacker).await;
         let (script, _) = ATTACKS[attack];
         let url = format!("{}/auth/logout?{attack}", self.origin);
-        let script = format!("{{ const url = '{url}'; {TOOLS} {script}; 0 }}");
+        let script = format!("{{ const url = '{url}'; {FUNCTIONS} {script}; 0 }}");
         page.evaluate(script).await.unwrap();
         loop {
             let answer = tokio::time::timeout(Duration::from_secs(10), self.answers.recv()).await;
             let answer = answer.unwrap_or_else(|_| panic!("{} never arrives", ATTACKS[attack].0));
             let answer = answer.unwrap();
-            // Some send more than one request.
+            // Some attacks send more than one request.
             if answer.attack == attack.to_string() {
                 let set_cookies = answer.set_cookies;
                 return Attacked {
@@ -306,27 +306,27 @@ impl Victim {
     async fn withstands_all(&mut self, attackers: &[String]) {
         for attacker in attackers {
             for (attack, (script, _)) in ATTACKS.into_iter().enumerate() {
-                let came = self.attacked(attacker, attack).await;
+                let attacked = self.attacked(attacker, attack).await;
                 let row = format!("{script} from {attacker}");
-                assert_eq!(came.set_cookies, 0, "{row}");
-                assert!(is_live(&self.store, &came.token).await, "{row}");
+                assert_eq!(attacked.set_cookies, 0, "{row}");
+                assert!(is_live(&self.store, &attacked.token).await, "{row}");
                 assert_eq!(self.chromium.cookies().await.len(), 2, "{row}");
-                self.chromium.close_page(&came.page).await;
+                self.chromium.close_page(&attacked.page).await;
             }
         }
     }
 }
 
-/// What came of an attack.
+/// The result of an attack.
 struct Attacked {
     token: Token,
     set_cookies: usize,
-    /// Not to be closed before the browser has taken in the answer.
+    /// Must stay open until the browser has processed the answer.
     page: Page,
 }
 
-/// Tells what was answered under the path of the logout.
-async fn tell(
+/// Reports each answer from the path of the logout.
+async fn report(
     State(answered): State<UnboundedSender<Answered>>,
     request: Request,
     next: Next,
@@ -339,7 +339,7 @@ async fn tell(
             attack: query.split('=').next().unwrap_or_default().to_owned(),
             set_cookies: response.headers().get_all(SET_COOKIE).iter().count(),
         };
-        // The last test may be over.
+        // The test may be over.
         let _ = answered.send(answer);
     }
     response

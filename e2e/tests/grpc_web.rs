@@ -24,7 +24,7 @@ const PATH: &str = "/auth.v1.Auth/Logout";
 const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text";
 
-/// What a client makes of a call with an empty message. In text each frame is in base64 by itself.
+/// Calls with an empty message, as a client does. In the text format, each frame is base64 by itself.
 const CALL: &str = "async (url, type) => {
     const inText = type.includes('text');
     const answer = await fetch(url, {
@@ -57,15 +57,15 @@ const CALL: &str = "async (url, type) => {
 #[derive(Debug, Deserialize, PartialEq)]
 struct Answer {
     http: u16,
-    /// Of an answer without a message.
+    /// In the headers, if the answer has no message.
     status: Option<String>,
     message: Option<String>,
-    /// The flags and the content of each.
+    /// The flags and the content of each frame.
     frames: Vec<(u8, String)>,
 }
 
 impl Answer {
-    /// `OK` behind an empty message, in a frame of trailers (flag 0x80).
+    /// An empty message, then `OK` in a frame of trailers (flag 0x80).
     fn ok() -> Self {
         Self {
             http: 200,
@@ -89,7 +89,7 @@ fn call(origin: &str, content_type: &str) -> String {
     format!("({CALL})('{origin}{PATH}', '{content_type}')")
 }
 
-/// What browsers send from everywhere.
+/// Browsers send these cookies from each site.
 fn cookies() -> AuthCookies {
     let cookie = |name| Cookie::build(name).secure(true).same_site(SameSite::None);
     let description = AuthCookies::builder();
@@ -104,7 +104,7 @@ fn layer<T: TokenStore>(store: T) -> LogoutLayerBuilder<T> {
         .cookies(cookies())
 }
 
-/// Pages that log in with the token of their path.
+/// Pages that log in with the token in their path.
 fn pages(cookies: AuthCookies) -> Router {
     let log_in = |Path(token): Path<String>| async move { login(&cookies, &token) };
     Router::new().route("/login/{token}", get(log_in))
@@ -123,7 +123,7 @@ async fn a_page_logs_out_over_http2() {
     chromium.close().await;
 }
 
-/// Where tonic-web's layer has no other requests, which it answers with 400 over HTTP/1.
+/// The layer of tonic-web gets only logouts, because it answers all other HTTP/1 requests with 400.
 #[tokio::test]
 async fn a_page_logs_out_over_http1_beside_other_routes() {
     let Some(chromium) = Chromium::start().await else {
@@ -153,7 +153,7 @@ async fn logs_out(chromium: &Chromium, store: &MemoryStore, origin: &str) {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_store_is_an_internal_error_and_the_browser_keeps_its_cookies() {
+async fn a_store_failure_is_an_internal_error_and_the_browser_keeps_its_cookies() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -172,24 +172,24 @@ async fn a_failure_of_the_store_is_an_internal_error_and_the_browser_keeps_its_c
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_logs_out_only_if_it_is_trusted() {
+async fn a_page_of_another_site_logs_out_only_if_its_origin_is_trusted() {
     let Some(chromium) = Chromium::start_with(ThirdPartyCookies::Allowed).await else {
         return;
     };
-    let elsewhere = serve_https(Router::new().fallback(|| async { Html("<p>a page") })).await;
+    let other_site = serve_https(Router::new().fallback(|| async { Html("<p>a page") })).await;
     let [friend, acquaintance, stranger] = ["friend.site-b.test", "app.site-b.test", "evil.test"]
-        .map(|host| format!("https://{host}:{}", elsewhere.port()));
+        .map(|host| format!("https://{host}:{}", other_site.port()));
     let (store, token) = store_with_session().await;
     let logout = layer(store.clone())
         .origin_check(OriginCheck::new().add_trusted_origin(&friend).unwrap())
         .build()
         .unwrap();
-    let told = ["grpc-status", "grpc-message"].map(HeaderName::from_static);
+    let exposed = ["grpc-status", "grpc-message"].map(HeaderName::from_static);
     let cors = CorsLayer::new()
         .allow_origin([&friend, &acquaintance].map(|origin| HeaderValue::try_from(origin).unwrap()))
         .allow_headers([CONTENT_TYPE, HeaderName::from_static("x-grpc-web")])
         .allow_credentials(true)
-        .expose_headers(told);
+        .expose_headers(exposed);
     let site = pages(cookies())
         .layer(logout)
         .layer(GrpcWebLayer::new())
@@ -199,7 +199,7 @@ async fn a_page_of_another_site_logs_out_only_if_it_is_trusted() {
         .open(&format!("{origin}/login/{}", token.expose()))
         .await;
 
-    // Whom CORS keeps from asking, in gRPC-Web or in what passes for it.
+    // CORS blocks this origin, also when a request only pretends to be gRPC-Web.
     page.goto(&stranger).await.unwrap();
     let blocked: String = run(&page, &format!("{}.catch(String)", call(&origin, BINARY))).await;
     assert_eq!(blocked, "TypeError: Failed to fetch");
@@ -217,11 +217,11 @@ async fn a_page_of_another_site_logs_out_only_if_it_is_trusted() {
     assert_eq!(chromium.cookie_names().await, ["a", "r"]);
     assert!(is_live(&store, &token).await);
 
-    // Who may ask, and is refused.
+    // CORS allows this origin, but the layer rejects it.
     page.goto(&acquaintance).await.unwrap();
     let answer: Answer = run(&page, &call(&origin, BINARY)).await;
-    let refusal = Answer::error("7", "Cross-origin logout is not allowed");
-    assert_eq!(answer, refusal);
+    let rejection = Answer::error("7", "Cross-origin logout is not allowed");
+    assert_eq!(answer, rejection);
     assert_eq!(chromium.cookie_names().await, ["a", "r"]);
     assert!(is_live(&store, &token).await);
 

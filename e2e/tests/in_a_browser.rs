@@ -1,4 +1,4 @@
-//! A person logs out on the page, and the browser holds nothing of the login.
+//! A user logs out on the example's page, and the browser holds nothing of the login.
 
 use axum::Router;
 use axum::response::Html;
@@ -15,7 +15,7 @@ use support::server::serve;
 use support::*;
 
 #[tokio::test]
-async fn after_the_button_the_browser_holds_neither_cookie() {
+async fn after_a_click_on_logout_the_browser_holds_neither_cookie() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -49,7 +49,7 @@ const LOGGED_IN: &str = "document.querySelector('#username').textContent === 'al
 const LOGGED_OUT: &str = "!document.querySelector('#out').hidden \
                           && !document.documentElement.textContent.includes('alice')";
 
-/// On the page, whether anybody looks at it or not.
+/// Clicks by script, because the page may be in the background.
 async fn press(page: &Page, id: &str) {
     wait_for(page, "document.readyState === 'complete'").await;
     let _: bool = run(
@@ -64,7 +64,7 @@ const LOG_OUT: &str = "fetch('/auth/logout', {
 }).then(response => response.status)";
 
 #[tokio::test]
-async fn a_login_and_a_logout_in_one_tab_are_seen_in_the_other() {
+async fn the_other_tab_shows_a_login_and_a_logout() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -85,7 +85,7 @@ async fn a_login_and_a_logout_in_one_tab_are_seen_in_the_other() {
 }
 
 #[tokio::test]
-async fn a_logout_that_no_tab_was_told_of_is_seen_when_somebody_looks() {
+async fn a_tab_shows_a_logout_from_elsewhere_when_it_comes_to_the_front() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -106,7 +106,7 @@ async fn a_logout_that_no_tab_was_told_of_is_seen_when_somebody_looks() {
 }
 
 #[tokio::test]
-async fn tabs_whose_access_token_expired_renew_it_once_and_stay_logged_in() {
+async fn tabs_with_an_expired_access_token_refresh_it_and_stay_logged_in() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -142,16 +142,16 @@ async fn tabs_whose_access_token_expired_renew_it_once_and_stay_logged_in() {
 
 #[tokio::test]
 async fn back_after_a_logout_shows_nothing_private() {
-    const SIGHTS: &str = "addEventListener('pageshow', () => {
-        const sights = JSON.parse(sessionStorage.sights ?? '[]');
-        sessionStorage.sights = JSON.stringify([...sights, document.body.innerText]);
+    const VIEWS: &str = "addEventListener('pageshow', () => {
+        const views = JSON.parse(sessionStorage.views ?? '[]');
+        sessionStorage.views = JSON.stringify([...views, document.body.innerText]);
     });";
     let Some(chromium) = Chromium::start().await else {
         return;
     };
     let server = ExampleServer::start().await;
     let page = chromium.open("about:blank").await;
-    page.evaluate_on_new_document(SIGHTS).await.unwrap();
+    page.evaluate_on_new_document(VIEWS).await.unwrap();
     page.goto(&server.url).await.unwrap();
     press(&page, "login").await;
     wait_for(&page, LOGGED_IN).await;
@@ -162,15 +162,15 @@ async fn back_after_a_logout_shows_nothing_private() {
     let _: bool = run(&page, "(history.back(), true)").await;
     wait_for(&page, "location.pathname === '/'").await;
     wait_for(&page, LOGGED_OUT).await;
-    let sights: String = run(&page, "sessionStorage.sights").await;
-    let sights: Vec<String> = serde_json::from_str(&sights).unwrap();
-    let private = sights.iter().filter(|text| text.contains("is logged in"));
-    assert_eq!((sights.len(), private.count()), (3, 0), "{sights:?}");
+    let views: String = run(&page, "sessionStorage.views").await;
+    let views: Vec<String> = serde_json::from_str(&views).unwrap();
+    let private = views.iter().filter(|text| text.contains("is logged in"));
+    assert_eq!((views.len(), private.count()), (3, 0), "{views:?}");
     chromium.close().await;
 }
 
 #[tokio::test]
-async fn the_page_keeps_to_its_policy_and_the_policy_lets_nothing_else_run() {
+async fn the_page_obeys_its_policy_and_the_policy_blocks_injected_scripts() {
     const VIOLATIONS: &str = "window.violations = [];
         addEventListener('securitypolicyviolation', event => {
             violations.push(event.effectiveDirective);
@@ -203,8 +203,8 @@ async fn the_page_keeps_to_its_policy_and_the_policy_lets_nothing_else_run() {
     chromium.close().await;
 }
 
-/// What axios makes of the contract's call in a browser.
-const AS_AXIOS_DOES: &str = "url => new Promise(resolve => {
+/// The request that axios makes in a browser.
+const AXIOS: &str = "url => new Promise(resolve => {
     const request = new XMLHttpRequest();
     request.open('POST', url + '/auth/logout', true);
     request.withCredentials = true;
@@ -215,7 +215,7 @@ const AS_AXIOS_DOES: &str = "url => new Promise(resolve => {
 })";
 
 #[tokio::test]
-async fn a_page_of_another_origin_logs_out_with_the_contracts_axios_call() {
+async fn a_page_of_another_origin_logs_out_by_axios() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
@@ -240,7 +240,7 @@ async fn a_page_of_another_origin_logs_out_with_the_contracts_axios_call() {
         ["accessToken", "refreshToken"]
     );
     page.goto(&origin).await.unwrap();
-    let answer: String = run(&page, &format!("({AS_AXIOS_DOES})('{api}')")).await;
+    let answer: String = run(&page, &format!("({AXIOS})('{api}')")).await;
     assert_eq!(answer, r#"200 {"message":"Logged out successfully"}"#);
     assert!(!is_live(&store, &token).await);
     assert_eq!(chromium.cookie_names().await, [""; 0]);

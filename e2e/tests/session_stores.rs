@@ -1,4 +1,4 @@
-//! What stores of sessions promise beyond the suite, each for itself.
+//! Promises of single session stores, beyond the conformance suite.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use tower_logout_sqlx::SqlStore;
 use e2e::database::{Kind, shared};
 use support::*;
 
-/// A fresh store with the given lifetime; what it must keep alive goes with it.
+/// A new store, and the folder of its file.
 type Fresh = (Arc<dyn SessionStore>, Option<tempfile::TempDir>);
 
 const MONTH: Duration = Duration::from_hours(30 * 24);
@@ -47,7 +47,7 @@ async fn rotate(store: &dyn SessionStore, token: &Token) -> Token {
 }
 
 #[tokio::test]
-async fn a_lifetime_without_end_does_no_harm() {
+async fn the_longest_lifetime_does_not_overflow() {
     let (file, _keep) = sqlite_file(Duration::MAX).await;
     for store in [memory(Duration::MAX).0, file] {
         let token = open(&*store, "alice").await;
@@ -56,7 +56,7 @@ async fn a_lifetime_without_end_does_no_harm() {
     }
 }
 
-/// Chains of refreshes race with a logout by any member; some start before it, some after.
+/// Chains of refreshes race with a logout. Some start before the logout, and some after.
 async fn race(store: Arc<dyn SessionStore>, chains: usize, rotations: usize, yields: usize) {
     let token = open(&*store, "alice").await;
     let refreshes = (0..chains).map(|_| {
@@ -79,7 +79,7 @@ async fn race(store: Arc<dyn SessionStore>, chains: usize, rotations: usize, yie
         tokio::task::yield_now().await;
     }
     store.revoke(&token).await.unwrap();
-    // The revoke has returned: nothing of the family can be rotated from here on.
+    // The revocation has returned. From here on, no token of the session can be rotated.
     let next = Token::generate().unwrap();
     assert_eq!(
         store.rotate(&token, &next).await.unwrap(),
@@ -109,14 +109,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_refresh_in_flight_brings_a_session_back_in_memory(
+    fn no_refresh_in_flight_revives_a_session_in_memory(
         chains in 1..4_usize, rotations in 1..50_usize, yields in 0..50_usize,
     ) {
         run(async { race(memory(MONTH).0, chains, rotations, yields).await });
     }
 
     #[test]
-    fn no_refresh_in_flight_brings_a_session_back_in_sqlite(
+    fn no_refresh_in_flight_revives_a_session_in_sqlite(
         chains in 1..4_usize, rotations in 1..20_usize, yields in 0..50_usize,
     ) {
         run(async {
@@ -127,7 +127,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
+async fn the_memory_store_is_bounded_and_drops_expired_sessions_first() {
     let store = MemoryStore::new().with_max_tokens(2);
     let token = open(&store, "alice").await;
     let token = rotate(&store, &token).await;
@@ -148,7 +148,7 @@ async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
+async fn expired_sessions_of_any_number_are_deleted_on_a_schedule() {
     let store = MemoryStore::new()
         .with_policy(SessionPolicy::new().with_lifetime(Duration::ZERO))
         .with_max_tokens(2500);
@@ -164,7 +164,7 @@ async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
 }
 
 #[tokio::test]
-async fn a_token_that_has_expired_by_itself_makes_room_in_memory_also_if_its_session_lives_on() {
+async fn an_expired_token_of_a_live_session_makes_room_in_memory() {
     let store = MemoryStore::new().with_max_tokens(3);
     let short = store
         .clone()
@@ -179,8 +179,8 @@ async fn a_token_that_has_expired_by_itself_makes_room_in_memory_also_if_its_ses
     assert!(is_live(&store, &token).await);
 }
 
-/// Rotates until the session is ended, and returns how often that went well, and the last token.
-async fn rotate_without_end(store: &dyn SessionStore, first: &Token) -> (u32, Token) {
+/// Rotates until the store ends the session. Returns the number of rotations, and the last token.
+async fn rotate_until_exhausted(store: &dyn SessionStore, first: &Token) -> (u32, Token) {
     let mut token = first.clone();
     for rotations in 0.. {
         let next = Token::generate().unwrap();
@@ -193,11 +193,11 @@ async fn rotate_without_end(store: &dyn SessionStore, first: &Token) -> (u32, To
     unreachable!()
 }
 
-/// What each of our stores does with a client that refreshes in a loop, where 5 tokens are remembered.
-async fn is_bounded(store: &dyn SessionStore) {
+/// A client that refreshes in a loop ends its session. The store remembers 5 rotated tokens.
+async fn ends_a_session_in_a_loop(store: &dyn SessionStore) {
     let first = open(store, "alice").await;
     let id = store.find(&first).await.unwrap().unwrap().id;
-    let (rotations, last) = rotate_without_end(store, &first).await;
+    let (rotations, last) = rotate_until_exhausted(store, &first).await;
     assert_eq!(rotations, 5);
     for token in [&first, &last] {
         assert!(!is_live(store, token).await);
@@ -205,15 +205,15 @@ async fn is_bounded(store: &dyn SessionStore) {
     }
     assert_eq!(store.find_session(&id).await.unwrap(), None);
 
-    // Both next tokens count once they are rotated away.
+    // Within the leeway, a token has two successors. Each of them counts after its rotation.
     let first = open(store, "alice").await;
     rotate(store, &first).await;
     let token = rotate(store, &first).await;
-    assert_eq!(rotate_without_end(store, &token).await.0, 3);
+    assert_eq!(rotate_until_exhausted(store, &token).await.0, 3);
 }
 
-/// What has expired by itself does not count.
-async fn counts_what_it_remembers(store: &dyn SessionStore, lifetime: Duration) {
+/// Expired tokens do not count.
+async fn does_not_count_expired_tokens(store: &dyn SessionStore, lifetime: Duration) {
     let mut token = open(store, "alice").await;
     for _ in 0..8 {
         for _ in 0..2 {
@@ -224,40 +224,40 @@ async fn counts_what_it_remembers(store: &dyn SessionStore, lifetime: Duration) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_refreshes_without_end_is_logged_out_by_each_store() {
+async fn each_store_logs_out_a_client_that_refreshes_in_a_loop() {
     let lifetime = Duration::from_secs(1);
     let policy = SessionPolicy::new().with_max_rotations(5);
     let short = policy.with_lifetime(lifetime);
     let memory = MemoryStore::new().with_policy(policy);
-    is_bounded(&memory).await;
-    counts_what_it_remembers(&memory.with_policy(short), lifetime).await;
+    ends_a_session_in_a_loop(&memory).await;
+    does_not_count_expired_tokens(&memory.with_policy(short), lifetime).await;
     let mut urls = vec!["sqlite::memory:".to_owned()];
     for kind in [Kind::Postgres, Kind::MariaDb] {
         urls.extend(shared(kind).await.map(|(_, url)| url));
     }
     for url in urls {
         let store = SqlStore::connect(&url).await.unwrap().with_policy(policy);
-        is_bounded(&store).await;
-        counts_what_it_remembers(&store.with_policy(short), lifetime).await;
+        ends_a_session_in_a_loop(&store).await;
+        does_not_count_expired_tokens(&store.with_policy(short), lifetime).await;
     }
     if let Some((_, url)) = shared(Kind::Redis).await {
         let store = RedisStore::connect(&url).await.unwrap();
         let store = store.with_prefix("bounded").with_policy(policy);
-        is_bounded(&store).await;
-        counts_what_it_remembers(&store.with_policy(short), lifetime).await;
+        ends_a_session_in_a_loop(&store).await;
+        does_not_count_expired_tokens(&store.with_policy(short), lifetime).await;
     }
 }
 
 #[tokio::test]
-async fn by_default_a_session_is_rotated_20_000_times() {
+async fn by_default_a_session_rotates_20_000_times() {
     let store = MemoryStore::new();
     let first = open(&store, "alice").await;
     assert_eq!(store.reuse_leeway(), Duration::from_secs(10));
-    assert_eq!(rotate_without_end(&store, &first).await.0, 20_000);
+    assert_eq!(rotate_until_exhausted(&store, &first).await.0, 20_000);
 }
 
 #[tokio::test]
-async fn a_database_keeps_no_token_that_has_expired_by_itself() {
+async fn a_database_keeps_no_expired_token() {
     let pool = memory_pool().await;
     let store = SqlStore::new(pool.clone()).await.unwrap();
     let short = store
@@ -286,11 +286,11 @@ async fn memory_pool() -> sqlx::SqlitePool {
 }
 
 #[tokio::test]
-async fn a_revocation_that_sqlite_does_not_commit_is_an_error() {
+async fn a_revocation_that_sqlite_cannot_commit_is_an_error() {
     let pool = memory_pool().await;
     let store = SqlStore::new(pool.clone()).await.unwrap();
     let token = open(&store, "alice").await;
-    // What the commit checks, and the statement does not.
+    // SQLite checks a deferred key at the commit, not at the statement.
     let orders = "CREATE TABLE orders (session_id TEXT REFERENCES tower_logout_sessions (id) \
                   DEFERRABLE INITIALLY DEFERRED)";
     sqlx::query(orders).execute(&pool).await.unwrap();
@@ -309,21 +309,21 @@ async fn a_revocation_that_sqlite_does_not_commit_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_pool_that_would_leave_tokens_behind_is_refused() {
+async fn a_pool_without_foreign_keys_is_rejected() {
     use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
     let options = SqliteConnectOptions::new()
         .in_memory(true)
         .foreign_keys(false);
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    let refused = SqlStore::new(pool).await.unwrap_err();
+    let rejected = SqlStore::new(pool).await.unwrap_err();
     assert!(
-        refused.to_string().contains("foreign_keys(true)"),
-        "{refused}"
+        rejected.to_string().contains("foreign_keys(true)"),
+        "{rejected}"
     );
 }
 
 #[tokio::test]
-async fn the_schema_is_created_once_beside_the_applications_own_migrations() {
+async fn the_schema_is_created_once_and_has_its_own_migrations_table() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("app.sqlite").display());
     let store = SqlStore::connect(&url).await.unwrap();
@@ -347,7 +347,7 @@ async fn the_schema_is_created_once_beside_the_applications_own_migrations() {
 }
 
 #[tokio::test]
-async fn during_a_migration_the_sessions_of_the_old_store_live_on_and_end_like_others() {
+async fn during_a_migration_the_sessions_of_the_old_store_stay_live_and_can_be_ended() {
     let (old, new) = (MemoryStore::new(), MemoryStore::new());
     let before = open(&old, "alice").await;
     let store = MigrationStore::new(old.clone(), new.clone());
@@ -360,7 +360,7 @@ async fn during_a_migration_the_sessions_of_the_old_store_live_on_and_end_like_o
     assert!(!is_live(&old, &before).await);
     assert!(is_live(&store, &after).await);
 
-    // The token is in one of them, the subject's sessions in both.
+    // The token is in one store, and the sessions of the subject are in both.
     let again = open(&old, "alice").await;
     let ended = store
         .revoke_subject("alice", std::slice::from_ref(&after))
@@ -379,14 +379,14 @@ async fn during_a_migration_an_error_of_either_store_is_an_error() {
     assert!(as_old.revoke(&token).await.is_err());
     assert!(
         !is_live(&memory, &token).await,
-        "the other one was asked all the same"
+        "the other store ended the session"
     );
     let as_new = MigrationStore::new(memory, broken());
     assert!(as_new.revoke(&token).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn transient_errors_are_tried_again_and_others_are_not() {
+async fn only_transient_errors_are_retried() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let store = RetryStore::new(store_fn(move |token: Token| {
@@ -409,18 +409,18 @@ async fn transient_errors_are_tried_again_and_others_are_not() {
     assert_eq!(revoke("broken").await, (false, 1));
 }
 
-/// Drops one more session than it was asked for.
-struct Generous(MemoryStore);
+/// Deletes one session more than requested.
+struct DeletesMore(MemoryStore);
 
 #[async_trait]
-impl TokenStore for Generous {
+impl TokenStore for DeletesMore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
         self.0.revoke(token).await
     }
 }
 
 #[async_trait]
-impl SessionStore for Generous {
+impl SessionStore for DeletesMore {
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError> {
         self.0.open(subject, token).await
     }
@@ -443,10 +443,10 @@ impl SessionStore for Generous {
 }
 
 #[tokio::test]
-async fn a_migration_takes_an_old_store_that_drops_more_than_it_was_asked_for() {
+async fn a_migration_accepts_an_old_store_that_deletes_more_than_requested() {
     let expired =
         || MemoryStore::new().with_policy(SessionPolicy::new().with_lifetime(Duration::ZERO));
-    let (old, new) = (Generous(expired()), expired());
+    let (old, new) = (DeletesMore(expired()), expired());
     for _ in 0..3 {
         open(&old, "alice").await;
     }

@@ -1,4 +1,4 @@
-//! What Redis keeps, and what it loses, beyond what each store promises.
+//! What Redis keeps and what it loses, beyond the promises of each store.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn connection(server: &Server) -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
-/// What ends in each way that there is, many at once.
-async fn live_and_end(store: &RedisStore) {
+/// Opens many sessions at once, and ends them in every way.
+async fn open_and_end(store: &RedisStore) {
     join_all((0..200).map(async |number| {
         let subject = format!("subject {}", number % 20);
         let first = open(store, &subject).await;
@@ -29,7 +29,7 @@ async fn live_and_end(store: &RedisStore) {
             0 => assert_ne!(store.revoke(&first).await.unwrap(), Revocation::NotFound),
             1 => assert_ne!(store.revoke(&second).await.unwrap(), Revocation::NotFound),
             2 => {
-                // Within the leeway, it is no reuse but once.
+                // Within the leeway, a rotated token may be rotated once more.
                 let third = store.rotate(&first, &Token::generate().unwrap()).await;
                 assert!(matches!(third.unwrap(), Rotation::Rotated(_)));
                 let reused = store
@@ -49,9 +49,9 @@ async fn live_and_end(store: &RedisStore) {
 }
 
 async fn keeps_nothing(store: RedisStore, nodes: &[Server]) {
-    live_and_end(&store).await;
+    open_and_end(&store).await;
     let mut left = Vec::new();
-    // It sweeps behind its answers.
+    // The cleanup runs after the answers.
     for _ in 0..100 {
         left.clear();
         for node in nodes {
@@ -68,7 +68,7 @@ async fn keeps_nothing(store: RedisStore, nodes: &[Server]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_sessions_that_ended_a_server_keeps_nothing() {
+async fn a_server_keeps_no_key_of_ended_sessions() {
     let Some(server) = Server::start(Kind::Redis).await else {
         return;
     };
@@ -77,7 +77,7 @@ async fn of_sessions_that_ended_a_server_keeps_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_sessions_that_ended_a_cluster_keeps_nothing() {
+async fn a_cluster_keeps_no_key_of_ended_sessions() {
     let Some(nodes) = redis_cluster().await else {
         return;
     };
@@ -98,7 +98,7 @@ async fn replicate(replica: &Server, primary: &Server) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it does not replicate");
+    panic!("the replica does not replicate");
 }
 
 async fn promote(replica: &Server) {
@@ -109,7 +109,7 @@ async fn promote(replica: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_that_a_replica_has_outlives_its_primary() {
+async fn a_replicated_revocation_survives_the_primary() {
     let Some(mut primary) = Server::start(Kind::Redis).await else {
         return;
     };
@@ -132,14 +132,14 @@ async fn a_revocation_that_a_replica_has_outlives_its_primary() {
     for token in ended {
         assert!(!is_live(&promoted, token).await, "acknowledged and lost");
     }
-    // It had those that live, or else the above would be true of an empty server.
+    // The replica has the live sessions. Otherwise an empty server would pass the check above.
     for token in live {
         assert!(is_live(&promoted, token).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
+async fn a_revocation_is_an_error_until_enough_replicas_have_it() {
     let Some(primary) = Server::start(Kind::Redis).await else {
         return;
     };
@@ -159,7 +159,7 @@ async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
     assert!(store.revoke_subject("bob", &[]).await.is_err());
     assert!(!is_live(&store, &other).await);
 
-    // What was ended is named all the same, and once.
+    // The error still names each ended session, once.
     let (third, fourth) = (open(&store, "carol").await, open(&store, "carol").await);
     let answer = through_default(store.clone(), logout_with(&third)).await;
     answer.assert_is_failed_and_keeps_cookies();
@@ -173,7 +173,10 @@ async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
     let answer = send(everywhere, logout_with(&fourth)).await;
     answer.assert_is_failed_and_keeps_cookies();
     assert_eq!(answer.outcome.unwrap().sessions().len(), 1);
-    assert!(is_live(&store, &fourth).await, "it names the subject");
+    assert!(
+        is_live(&store, &fourth).await,
+        "the token names the subject"
+    );
 
     replica.resume().await;
     replicate(&replica, &primary).await;
@@ -183,7 +186,7 @@ async fn a_revocation_that_too_few_replicas_have_is_an_error_until_they_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_one_session_of_a_subject_cannot_be_ended_the_others_are_named_and_can_be_tried_again()
+async fn if_one_session_of_a_subject_cannot_be_ended_the_outcome_names_the_others_and_a_retry_works()
  {
     let Some(server) = Server::start(Kind::Redis).await else {
         return;
@@ -197,7 +200,7 @@ async fn where_one_session_of_a_subject_cannot_be_ended_the_others_are_named_and
     let rotated = open(&store, "alice").await;
     let live = Token::generate().unwrap();
     store.rotate(&rotated, &live).await.unwrap();
-    // A key of another kind than the store has written.
+    // A key of the wrong type.
     let mut connection = connection(&server).await;
     let session = format!("tower-logout:session:{{{id}}}");
     let mut set = redis::cmd("SET");
@@ -232,7 +235,7 @@ async fn where_one_session_of_a_subject_cannot_be_ended_the_others_are_named_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reuse_that_a_late_replica_does_not_have_is_an_error_and_waited_for_again() {
+async fn a_reuse_is_an_error_until_enough_replicas_have_it() {
     let Some(primary) = Server::start(Kind::Redis).await else {
         return;
     };

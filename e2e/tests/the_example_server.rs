@@ -1,4 +1,4 @@
-//! The README's server does what the contract says, asked with the contract's own calls.
+//! The example server of the README answers curl as `docs/endpoint.md` specifies.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,20 +11,21 @@ use e2e::database::{Kind, shared};
 use e2e::find_program;
 use e2e::process::ExampleServer;
 
-/// Runs curl against a server of its own, and returns the status and the body.
+/// Runs curl against its own server.
 struct Curl {
     program: PathBuf,
     server: ExampleServer,
 }
 
 impl Curl {
-    /// `None` where there is no curl.
+    /// `None` if curl is not installed.
     async fn start() -> Option<Self> {
         let program = find_program(&["curl"])?;
         let server = ExampleServer::start().await;
         Some(Self { program, server })
     }
 
+    /// Returns the status and the body.
     async fn call(&self, path: &str, arguments: &[&str]) -> (u16, String) {
         let output = Command::new(&self.program)
             .args(["-sS", "-w", "\n%{http_code}"])
@@ -60,7 +61,7 @@ impl Curl {
             .unwrap()
     }
 
-    /// A copy of the cookies as they are, as a thief would have it.
+    /// Copies the cookies of the moment, as a thief would.
     fn steal(&self) -> String {
         let folder = self.server.folder.path();
         std::fs::copy(folder.join("jar"), folder.join("stolen")).unwrap();
@@ -143,13 +144,13 @@ async fn from_login_to_logout(curl: &Curl) {
 }
 
 #[tokio::test]
-async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
+async fn reuse_of_a_stolen_refresh_token_ends_the_session() {
     let Some(curl) = Curl::start().await else {
         return;
     };
     curl.log_in().await;
     let stolen = curl.steal();
-    // Twice, since a second tab may use the one before the last.
+    // Twice, because the leeway lets a second tab use the last rotated token.
     for _ in 0..2 {
         assert_eq!(curl.post("/auth/refresh", &BOTH).await.0, 200);
     }
@@ -158,7 +159,7 @@ async fn a_stolen_refresh_token_ends_the_session_when_it_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_second_login_ends_the_session_that_the_browser_held() {
+async fn a_second_login_ends_the_earlier_session_of_the_browser() {
     let Some(curl) = Curl::start().await else {
         return;
     };
@@ -178,7 +179,7 @@ async fn a_second_login_ends_the_session_that_the_browser_held() {
 }
 
 #[tokio::test]
-async fn no_answer_is_kept_or_sniffed_and_each_has_a_policy() {
+async fn no_answer_is_cached_or_sniffed_and_each_has_a_policy() {
     let Some(curl) = Curl::start().await else {
         return;
     };
@@ -209,7 +210,7 @@ async fn no_answer_is_kept_or_sniffed_and_each_has_a_policy() {
 }
 
 #[tokio::test]
-async fn the_contracts_own_curl_call_logs_out() {
+async fn the_documented_curl_call_logs_out() {
     let Some(curl) = Curl::start().await else {
         return;
     };
@@ -237,7 +238,7 @@ async fn the_contracts_own_curl_call_logs_out() {
 }
 
 #[tokio::test]
-async fn the_cookies_of_a_login_are_what_they_should_be() {
+async fn the_cookies_of_a_login_are_a_random_token_and_a_jwt() {
     let Some(curl) = Curl::start().await else {
         return;
     };
@@ -267,7 +268,7 @@ async fn the_cookies_of_a_login_are_what_they_should_be() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_comes_too_late_removes_the_dead_cookies() {
+async fn a_refresh_after_the_logout_removes_the_dead_cookies() {
     let Some(curl) = Curl::start().await else {
         return;
     };
@@ -278,7 +279,7 @@ async fn a_refresh_that_comes_too_late_removes_the_dead_cookies() {
     assert_eq!(answer.matches("Max-Age=0").count(), 2, "{answer}");
 }
 
-/// Stops a server while a logout waits for its database, and shows that it ends first.
+/// Stops a server while a logout waits for the database. The logout must end first.
 async fn stops_after_the_logout_in_flight(signal: &str, client_stays: bool) {
     let Some(mut curl) = Curl::start().await else {
         return;
@@ -324,7 +325,7 @@ async fn on_sigterm_a_logout_in_flight_is_answered() {
 }
 
 #[tokio::test]
-async fn on_sigterm_a_revocation_whose_client_is_gone_is_done() {
+async fn on_sigterm_a_revocation_ends_although_its_client_is_gone() {
     stops_after_the_logout_in_flight("TERM", false).await;
 }
 
@@ -334,7 +335,7 @@ async fn on_ctrl_c_a_logout_in_flight_is_answered() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_opened_is_said_and_is_a_failure() {
+async fn a_database_that_cannot_be_opened_is_a_failure_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
     let output = ExampleServer::command(folder.path())
         .env("DATABASE_URL", "sqlite:no/such/folder/db.sqlite")

@@ -1,4 +1,4 @@
-//! The gateway logs out for apps that know nothing of it, and is not seen otherwise.
+//! The gateway adds the logout to apps that do not know it, and is transparent otherwise.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ fn client(version: Version) -> Client<HttpConnector, Body> {
         .build_http()
 }
 
-/// An upstream that gives bodies back, and writes down what it is asked.
+/// An upstream that returns each body, and records each request.
 async fn echo() -> (SocketAddr, Shared<http::request::Parts>) {
     let seen = Shared::default();
     let notes = Shared::clone(&seen);
@@ -51,7 +51,7 @@ async fn echo() -> (SocketAddr, Shared<http::request::Parts>) {
     (serve(service).await, seen)
 }
 
-/// A gateway in front of this upstream, and the store that it ends sessions in.
+/// A gateway in front of this upstream, and its store.
 async fn gateway(upstream: &str) -> (ExampleServer, SqlStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("sessions").display());
@@ -76,7 +76,7 @@ async fn text(response: Response<Incoming>) -> String {
 }
 
 #[tokio::test]
-async fn a_login_at_the_app_ends_with_a_logout_at_the_gateway() {
+async fn a_logout_at_the_gateway_ends_a_login_at_the_app() {
     let app = ExampleServer::start().await;
     let upstream = format!("{},{}", app.url, app.database());
     let gateway = ExampleServer::start_example("gateway", &[&upstream]).await;
@@ -116,7 +116,7 @@ async fn a_login_at_the_app_ends_with_a_logout_at_the_gateway() {
 }
 
 #[tokio::test]
-async fn the_upstreams_own_logout_is_reached_by_no_method() {
+async fn no_method_reaches_the_upstreams_own_logout() {
     let (upstream, seen) = echo().await;
     let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
     for version in [Version::HTTP_11, Version::HTTP_2] {
@@ -138,7 +138,7 @@ async fn the_upstreams_own_logout_is_reached_by_no_method() {
 }
 
 #[tokio::test]
-async fn the_upstream_is_told_whom_the_browser_asked_and_who_asked() {
+async fn the_upstream_learns_the_host_and_the_client() {
     let (upstream, seen) = echo().await;
     let (gateway, _, _folder) = gateway(&format!("http://{upstream}/app/")).await;
     for version in [Version::HTTP_11, Version::HTTP_2] {
@@ -182,7 +182,7 @@ async fn the_upstream_is_told_whom_the_browser_asked_and_who_asked() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_name_away_what_the_upstream_needs() {
+async fn a_client_cannot_remove_headers_by_naming_them_in_connection() {
     let (upstream, seen) = echo().await;
     let (gateway, store, _folder) = gateway(&format!("http://{upstream}")).await;
     let token = open(&store, "alice").await;
@@ -199,9 +199,9 @@ async fn a_client_cannot_name_away_what_the_upstream_needs() {
         ("origin", "http://shop.test"),
         ("sec-fetch-site", "same-origin"),
     ];
-    let named = kept.map(|(name, _)| name).join(", ") + ", content-length, x-secret";
+    let connection = kept.map(|(name, _)| name).join(", ") + ", content-length, x-secret";
     let mut request = Request::post(format!("{}/echo", gateway.url))
-        .header("connection", &named)
+        .header("connection", &connection)
         .header("x-secret", "1");
     for (name, value) in kept {
         request = request.header(name, value);
@@ -216,15 +216,15 @@ async fn a_client_cannot_name_away_what_the_upstream_needs() {
     assert!(!parts.headers.contains_key("x-secret"));
 
     let mut logout = post_logout(&gateway, "shop.test", &token);
-    let named = "cookie, content-type, host".parse().unwrap();
-    logout.headers_mut().insert("connection", named);
+    let connection = "cookie, content-type, host".parse().unwrap();
+    logout.headers_mut().insert("connection", connection);
     let response = client.request(logout).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert!(!is_live(&store, &token).await);
 }
 
 #[tokio::test]
-async fn an_upstream_cannot_name_away_what_the_browser_needs() {
+async fn an_upstream_cannot_remove_headers_by_naming_them_in_connection() {
     let upstream = Router::new().route(
         "/",
         get(|| async {
@@ -245,7 +245,7 @@ async fn an_upstream_cannot_name_away_what_the_browser_needs() {
     assert!(!response.headers().contains_key("x-secret"));
 }
 
-/// The revocation endpoint of an authorization server, and what it was sent.
+/// The revocation endpoint of an authorization server, and the requests that it received.
 async fn authority() -> (SocketAddr, Shared<(HeaderMap, String)>) {
     let seen = Shared::default();
     let notes = Shared::clone(&seen);
@@ -263,10 +263,10 @@ async fn authority() -> (SocketAddr, Shared<(HeaderMap, String)>) {
 }
 
 #[tokio::test]
-async fn an_authorization_server_knows_which_client_revokes() {
+async fn the_gateway_authenticates_at_an_authorization_server() {
     let (authority, seen) = authority().await;
     let form = "token=a%2Bb%2Fc%3D%3D&token_type_hint=refresh_token";
-    // The values of RFC 6749 §2.3.1 are form-encoded, then joined, then base64.
+    // RFC 6749 §2.3.1: both values are form-encoded, then joined, then base64.
     for (client_id, authorization, form) in [
         ("shop:geheim", Some("Basic c2hvcDpnZWhlaW0="), form.into()),
         (
@@ -289,7 +289,7 @@ async fn an_authorization_server_knows_which_client_revokes() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_cannot_do_is_said_when_it_starts() {
+async fn a_configuration_that_the_gateway_cannot_serve_fails_at_the_start() {
     for (tenant, expected) in [
         (
             "http://127.0.0.1:9,http://127.0.0.1:9/revoke",
@@ -313,7 +313,7 @@ async fn what_the_gateway_cannot_do_is_said_when_it_starts() {
             let output = command.stderr(Stdio::piped()).output();
             let output = tokio::time::timeout(Duration::from_secs(10), output).await;
             let output = output
-                .unwrap_or_else(|_| panic!("it serves {tenant}"))
+                .unwrap_or_else(|_| panic!("the gateway serves {tenant}"))
                 .unwrap();
             assert!(!output.status.success(), "{tenant}");
             let error = String::from_utf8(output.stderr).unwrap();
@@ -324,7 +324,7 @@ async fn what_the_gateway_cannot_do_is_said_when_it_starts() {
 }
 
 #[tokio::test]
-async fn an_authorization_server_that_does_not_answer_is_a_500_and_is_not_waited_for() {
+async fn a_silent_authorization_server_is_a_500_after_a_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = silent.local_addr().unwrap();
     let tenant = format!("http://127.0.0.1:9,http://shop:geheim@{authority}/revoke");
@@ -333,7 +333,7 @@ async fn an_authorization_server_that_does_not_answer_is_a_500_and_is_not_waited
     let client = client(Version::HTTP_11);
     let answer = tokio::spawn(client.request(logout));
     let (mut connection, _) = silent.accept().await.unwrap();
-    // Until the gateway hangs up, which a revocation without a time-out never does.
+    // The gateway closes the connection. A revocation without a timeout would keep it open.
     let mut received = Vec::new();
     let hung_up = connection.read_to_end(&mut received);
     let limit = Duration::from_secs(10);
@@ -344,14 +344,14 @@ async fn an_authorization_server_that_does_not_answer_is_a_500_and_is_not_waited
 }
 
 #[tokio::test]
-async fn on_sigterm_what_is_in_flight_is_answered_and_a_revocation_is_done() {
-    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+async fn on_sigterm_requests_and_revocations_in_flight_are_finished() {
+    let (received, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let slow = {
-        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        let (received, go_on) = (Arc::clone(&received), Arc::clone(&go_on));
         service_fn(move |_: Request<Incoming>| {
-            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            let (received, go_on) = (Arc::clone(&received), Arc::clone(&go_on));
             async move {
-                asked.notify_one();
+                received.notify_one();
                 go_on.notified().await;
                 Ok::<_, Infallible>(Response::new(Body::from("done")))
             }
@@ -364,9 +364,9 @@ async fn on_sigterm_what_is_in_flight_is_answered_and_a_revocation_is_done() {
     let page = Request::get(&gateway.url).body(Body::empty()).unwrap();
     let logout = post_logout(&gateway, "x", &Token::new("t"));
     let page = tokio::spawn(client.request(page));
-    asked.notified().await;
+    received.notified().await;
     let logout = tokio::spawn(client.request(logout));
-    asked.notified().await;
+    received.notified().await;
 
     gateway.signal("TERM").await;
     while TcpStream::connect(gateway.address()).await.is_ok() {
@@ -380,7 +380,7 @@ async fn on_sigterm_what_is_in_flight_is_answered_and_a_revocation_is_done() {
 }
 
 #[tokio::test]
-async fn each_tenant_has_a_store_of_its_own_chosen_at_run_time() {
+async fn each_tenant_has_its_own_store_chosen_at_run_time() {
     let (shop, shop_seen) = echo().await;
     let (blog, blog_seen) = echo().await;
     let (authority, revoked) = authority().await;
@@ -416,25 +416,28 @@ async fn each_tenant_has_a_store_of_its_own_chosen_at_run_time() {
     let response = client.request(get("evil.test")).await.unwrap();
     assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST);
 
-    let elsewhere = post_logout(&gateway, "blog.test", &Token::new("a+b/c=="));
+    let blog_logout = post_logout(&gateway, "blog.test", &Token::new("a+b/c=="));
     assert_eq!(
-        client.request(elsewhere).await.unwrap().status(),
+        client.request(blog_logout).await.unwrap().status(),
         StatusCode::OK
     );
     let (_, form) = revoked.lock().unwrap().pop().unwrap();
     assert_eq!(form, "token=a%2Bb%2Fc%3D%3D&token_type_hint=refresh_token");
     assert!(is_live(&store, &token).await);
-    let here = post_logout(&gateway, "shop.test", &token);
-    assert_eq!(client.request(here).await.unwrap().status(), StatusCode::OK);
+    let shop_logout = post_logout(&gateway, "shop.test", &token);
+    assert_eq!(
+        client.request(shop_logout).await.unwrap().status(),
+        StatusCode::OK
+    );
     assert!(!is_live(&store, &token).await);
     assert!(shop_seen.lock().unwrap().is_empty() && blog_seen.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn where_the_upstream_is_down_the_app_is_a_502_and_the_logout_works() {
-    let vacated = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let upstream = vacated.local_addr().unwrap();
-    drop(vacated);
+async fn if_the_upstream_is_down_the_app_is_a_502_and_the_logout_works() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = listener.local_addr().unwrap();
+    drop(listener);
     let (gateway, store, _folder) = gateway(&format!("http://{upstream}")).await;
     let token = open(&store, "alice").await;
     let client = client(Version::HTTP_11);
@@ -453,7 +456,7 @@ async fn where_the_upstream_is_down_the_app_is_a_502_and_the_logout_works() {
 }
 
 #[tokio::test]
-async fn a_websocket_passes() {
+async fn a_websocket_passes_through() {
     let echo = |upgrade: WebSocketUpgrade| async {
         upgrade.on_upgrade(async |mut socket: WebSocket| {
             while let Some(Ok(message)) = socket.recv().await {
@@ -472,7 +475,7 @@ async fn a_websocket_passes() {
 }
 
 #[tokio::test]
-async fn bodies_are_passed_on_while_they_come() {
+async fn bodies_are_streamed() {
     let (upstream, _) = echo().await;
     let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
     for version in [Version::HTTP_11, Version::HTTP_2] {
@@ -492,7 +495,7 @@ async fn bodies_are_passed_on_while_they_come() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn ten_thousand_requests_and_their_bodies_leave_its_memory_as_it_was() {
+async fn ten_thousand_requests_and_their_bodies_leak_no_memory() {
     const WARM_UP: usize = 1000;
     const REQUESTS: usize = 10_000;
     const CHUNK: usize = 1 << 16;
@@ -501,7 +504,7 @@ async fn ten_thousand_requests_and_their_bodies_leave_its_memory_as_it_was() {
     let (gateway, _, _folder) = gateway(&format!("http://{upstream}")).await;
     let clients = [Version::HTTP_11, Version::HTTP_2].map(client);
     let one = async |number: usize| {
-        // One in fifty has a mebibyte each way.
+        // One request in fifty has a mebibyte in each direction.
         let chunks = if number.is_multiple_of(50) { CHUNKS } else { 0 };
         let chunk = Bytes::from(vec![b'x'; CHUNK]);
         let chunks = vec![Ok::<_, Infallible>(chunk); chunks];

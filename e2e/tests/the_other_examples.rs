@@ -1,4 +1,4 @@
-//! The smaller examples do what the recipes at their head say.
+//! The smaller examples work as the recipes in their first lines say.
 
 use std::process::Stdio;
 
@@ -14,8 +14,8 @@ use tonic_prost::ProstCodec;
 use e2e::find_program;
 use e2e::process::ExampleServer;
 
-/// The recipe's curl calls, and what each answers.
-async fn answers_to_its_recipe(name: &str, source: &str) -> Vec<String> {
+/// Runs the curl calls of the recipe, and returns the answers.
+async fn recipe_answers(name: &str, source: &str) -> Vec<String> {
     let server = ExampleServer::start_example(name, &[]).await;
     let mut answers = Vec::new();
     for line in source.lines() {
@@ -41,7 +41,7 @@ async fn logs_in_and_out(name: &str, source: &str) {
     if find_program(&["curl"]).is_none() {
         return;
     }
-    let answers = answers_to_its_recipe(name, source).await;
+    let answers = recipe_answers(name, source).await;
     let [login, me, logout, after] = &answers[..] else {
         panic!("{answers:?}");
     };
@@ -52,16 +52,16 @@ async fn logs_in_and_out(name: &str, source: &str) {
 }
 
 #[tokio::test]
-async fn hyper_without_a_framework_logs_out() {
+async fn the_hyper_example_logs_out() {
     logs_in_and_out("hyper", include_str!("../../examples/hyper.rs")).await;
 }
 
 #[tokio::test]
-async fn a_table_of_ones_own_logs_out() {
+async fn the_example_with_its_own_table_logs_out() {
     logs_in_and_out("own_store", include_str!("../../examples/own_store.rs")).await;
 }
 
-/// What the client does that is generated from the `.proto` at the example's head.
+/// Calls as the client does that is generated from the `.proto` in the example.
 async fn call<M>(
     channel: &Channel,
     path: &'static str,
@@ -80,7 +80,7 @@ where
 }
 
 #[tokio::test]
-async fn tonic_with_its_health_service_logs_out() {
+async fn the_tonic_example_logs_out() {
     fn with_token<T>(token: &str, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = format!("Bearer {token}").parse().unwrap();
@@ -93,8 +93,8 @@ async fn tonic_with_its_health_service_logs_out() {
     let mut health = HealthClient::new(channel.clone());
     let everything = HealthCheckRequest::default;
 
-    let refused = health.check(everything()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unauthenticated);
+    let rejected = health.check(everything()).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::Unauthenticated);
 
     let login = call::<String>(&channel, "/auth.v1.Auth/Login", Request::new(()));
     let token = login.await.unwrap().into_inner();

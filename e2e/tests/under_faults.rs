@@ -1,4 +1,4 @@
-//! Whatever fails, no logout is acknowledged and lost, and the process recovers by itself.
+//! No fault loses an acknowledged logout, and the process recovers without a restart.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server};
 use e2e::process::ExampleServer;
-use e2e::proxy::Weather;
-use e2e::rig::{Rig, acknowledged, layer, patient_layer, recovers};
+use e2e::proxy::Fault;
+use e2e::rig::{Rig, acknowledged, layer, layer_with_timeout, recovers};
 use support::*;
 
 const LOGOUTS: usize = 1000;
@@ -20,24 +20,24 @@ async fn one_fault_at_a_time(kind: Kind) {
     let Some(mut rig) = Rig::start(kind).await else {
         return;
     };
-    let layer = layer(rig.through_proxy().await);
-    for weather in [
-        Weather::Cut,
-        Weather::AnswersLost,
-        Weather::Delayed(Duration::from_millis(1500)),
-        Weather::BlackHole,
+    let layer = layer(rig.proxied_store().await);
+    for fault in [
+        Fault::Cut,
+        Fault::AnswersLost,
+        Fault::Latency(Duration::from_millis(1500)),
+        Fault::BlackHole,
     ] {
-        let direct = rig.past_proxy().await;
+        let direct = rig.direct_store().await;
         let token = open(&*direct, "alice").await;
-        rig.set(weather);
-        assert!(!acknowledged(&layer, &token).await, "{kind:?} {weather:?}");
-        rig.set(Weather::Fair);
+        rig.set_fault(fault);
+        assert!(!acknowledged(&layer, &token).await, "{kind:?} {fault:?}");
+        rig.set_fault(Fault::None);
         recovers(&layer, &token).await;
-        let direct = rig.past_proxy().await;
-        assert!(!is_live(&*direct, &token).await, "{kind:?} {weather:?}");
+        let direct = rig.direct_store().await;
+        assert!(!is_live(&*direct, &token).await, "{kind:?} {fault:?}");
     }
 
-    let token = open(&*rig.past_proxy().await, "alice").await;
+    let token = open(&*rig.direct_store().await, "alice").await;
     for server in &mut rig.servers {
         server.kill();
     }
@@ -49,21 +49,21 @@ async fn one_fault_at_a_time(kind: Kind) {
         server.resume().await;
     }
     recovers(&layer, &token).await;
-    assert!(!is_live(&*rig.past_proxy().await, &token).await);
+    assert!(!is_live(&*rig.direct_store().await, &token).await);
 }
 
-/// Each answer of the server takes a while, so that some moments lie between a statement and its
-/// answer. The first is before the logout, and the last behind its answer.
+/// Each answer of the server is delayed, so that some moments lie between a statement and its answer.
+/// The first moment is before the logout, and the last one after the answer of the logout.
 async fn killed_at_a_moment(kind: Kind) {
     let Some(mut rig) = Rig::start(kind).await else {
         return;
     };
-    let layer = patient_layer(rig.through_proxy().await, Duration::from_secs(10));
+    let layer = layer_with_timeout(rig.proxied_store().await, Duration::from_secs(10));
     let moments = [0, 30, 80, 130, 180, 230].map(Duration::from_millis);
-    let mut told = 0;
+    let mut acknowledgements = 0;
     for moment in moments.map(Some).into_iter().chain([None]) {
-        let token = open(&*rig.past_proxy().await, "alice").await;
-        rig.set(Weather::Delayed(Duration::from_millis(50)));
+        let token = open(&*rig.direct_store().await, "alice").await;
+        rig.set_fault(Fault::Latency(Duration::from_millis(50)));
         let servers = &mut rig.servers;
         let kill = |servers: &mut Vec<Server>| servers.iter_mut().for_each(Server::kill);
         let acknowledged = if let Some(moment) = moment {
@@ -77,22 +77,25 @@ async fn killed_at_a_moment(kind: Kind) {
             kill(servers);
             acknowledged
         };
-        rig.set(Weather::Fair);
+        rig.set_fault(Fault::None);
         for server in &mut rig.servers {
             server.resume().await;
         }
         if acknowledged {
-            told += 1;
-            // A cluster takes a moment to be one again.
-            let direct = RetryStore::new(rig.past_proxy().await).with_max_retries(20);
+            acknowledgements += 1;
+            // A cluster needs a moment to agree again.
+            let direct = RetryStore::new(rig.direct_store().await).with_max_retries(20);
             let found = direct.find(&token).await.unwrap();
             assert_eq!(found, None, "{kind:?} {moment:?}: acknowledged and lost");
         }
         recovers(&layer, &token).await;
-        assert!(!is_live(&*rig.past_proxy().await, &token).await);
+        assert!(!is_live(&*rig.direct_store().await, &token).await);
     }
-    println!("{kind:?}: of 7 logouts {told} were acknowledged");
-    assert!((1..7).contains(&told), "{told} were acknowledged");
+    println!("{kind:?}: of 7 logouts {acknowledgements} were acknowledged");
+    assert!(
+        (1..7).contains(&acknowledgements),
+        "{acknowledgements} were acknowledged"
+    );
 }
 
 async fn a_thousand_logouts_under_random_faults(kind: Kind) {
@@ -100,17 +103,17 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
         return;
     };
     let mut tokens = Vec::new();
-    let direct = rig.past_proxy().await;
+    let direct = rig.direct_store().await;
     for _ in 0..=LOGOUTS {
         tokens.push(open(&*direct, "alice").await);
     }
     let last = tokens.pop().unwrap();
     drop(direct);
-    let layer = layer(RetryStore::new(rig.through_proxy().await));
+    let layer = layer(RetryStore::new(rig.proxied_store().await));
 
     let logouts = futures::stream::iter(&tokens)
         .map(async |token| {
-            // Slowly enough for all weathers.
+            // Slow enough to meet each fault.
             tokio::time::sleep(Duration::from_millis(50)).await;
             (token, acknowledged(&layer, token).await)
         })
@@ -118,7 +121,7 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
         .collect::<Vec<_>>();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut below = |bound: u64| {
-        // Xorshift: the same faults each time.
+        // Xorshift: the same faults in each run.
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
@@ -129,14 +132,14 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
         let mut kills = 0;
         while !over.get() {
             let one = usize::try_from(below(8)).unwrap() % rig.servers.len();
-            // One node at a time: with all of a cluster in bad weather little is left to be true.
-            rig.set(Weather::Fair);
-            rig.proxies[one].set(match below(8) {
-                0 => Weather::Cut,
-                1 => Weather::AnswersLost,
-                2 => Weather::Delayed(Duration::from_millis(below(1500))),
-                3 => Weather::BlackHole,
-                _ => Weather::Fair,
+            // One node at a time. With a fault on each node of a cluster, hardly a logout would succeed.
+            rig.set_fault(Fault::None);
+            rig.proxies[one].set_fault(match below(8) {
+                0 => Fault::Cut,
+                1 => Fault::AnswersLost,
+                2 => Fault::Latency(Duration::from_millis(below(1500))),
+                3 => Fault::BlackHole,
+                _ => Fault::None,
             });
             tokio::time::sleep(Duration::from_millis(20 + below(100))).await;
             if kills < 3 && below(20) == 0 {
@@ -147,27 +150,27 @@ async fn a_thousand_logouts_under_random_faults(kind: Kind) {
         }
     };
     let (answers, ()) = tokio::join!(logouts.inspect(|_| over.set(true)), faults);
-    rig.set(Weather::Fair);
+    rig.set_fault(Fault::None);
     recovers(&layer, &last).await;
     layer.drain().await;
 
-    let direct = rig.past_proxy().await;
-    let mut true_answers = 0;
+    let direct = rig.direct_store().await;
+    let mut acknowledgements = 0;
     for (token, acknowledged) in &answers {
         if *acknowledged {
-            true_answers += 1;
+            acknowledgements += 1;
             assert!(
                 !is_live(&*direct, token).await,
                 "{kind:?}: acknowledged and lost"
             );
         }
     }
-    println!("{kind:?}: of {LOGOUTS} logouts {true_answers} were acknowledged, and none lost");
+    println!("{kind:?}: of {LOGOUTS} logouts {acknowledgements} were acknowledged, and none lost");
     assert!(
-        true_answers > LOGOUTS / 4,
-        "{true_answers} were acknowledged"
+        acknowledgements > LOGOUTS / 4,
+        "{acknowledgements} were acknowledged"
     );
-    assert!(true_answers < LOGOUTS, "no fault was met");
+    assert!(acknowledgements < LOGOUTS, "no logout met a fault");
 }
 
 macro_rules! on_each_server {
@@ -201,12 +204,12 @@ on_each_server! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sqlite_file_that_is_read_only_is_a_500() {
+async fn a_read_only_sqlite_file_is_a_500() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
     let writable = SqlStore::connect(&url).await.unwrap();
     let token = open(&writable, "alice").await;
-    // The schema is there already, so that nothing is written before the logout.
+    // The schema exists, so the store writes nothing before the logout.
     let url = format!("{url}?mode=ro");
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
@@ -215,7 +218,7 @@ async fn a_sqlite_file_that_is_read_only_is_a_500() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exhausted_pool_is_a_500_and_serves_again_afterwards() {
+async fn an_exhausted_pool_is_a_500_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!(
         "sqlite:{}?mode=rwc",
@@ -237,7 +240,7 @@ async fn an_exhausted_pool_is_a_500_and_serves_again_afterwards() {
     assert!(!is_live(&store, &token).await);
 }
 
-/// A request to the example server, by hand: its status and its answer.
+/// Sends a request to the example server. Returns the status and the whole answer.
 async fn call(address: &str, head: &str, body: &str) -> Option<(u16, String)> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut connection = tokio::net::TcpStream::connect(address).await.ok()?;
@@ -254,7 +257,7 @@ async fn call(address: &str, head: &str, body: &str) -> Option<(u16, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_server_killed_among_a_thousand_logouts_every_acknowledged_one_is_in_the_file() {
+async fn a_server_killed_during_a_thousand_logouts_keeps_each_acknowledged_one() {
     let mut server = ExampleServer::start().await;
     let address = server.address().to_owned();
     let login = r#"{"username":"alice","password":"wonderland"}"#;
@@ -309,25 +312,25 @@ async fn of_a_server_killed_among_a_thousand_logouts_every_acknowledged_one_is_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_that_is_given_up_on_mariadb_leaves_nothing_open() {
+async fn a_cancelled_refresh_on_mariadb_leaves_no_transaction_open() {
     let Some(rig) = Rig::start(Kind::MariaDb).await else {
         return;
     };
-    let direct = rig.past_proxy().await;
-    // The next call has to take the connection as it is.
+    let direct = rig.direct_store().await;
+    // The next call must reuse the same connection.
     let one = sqlx::mysql::MySqlPoolOptions::new().max_connections(1);
-    let pool = one.connect(&rig.url_through_proxy()).await.unwrap();
+    let pool = one.connect(&rig.proxied_url()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
     let token = open(&*direct, "alice").await;
 
-    rig.set(Weather::Delayed(Duration::from_millis(300)));
+    rig.set_fault(Fault::Latency(Duration::from_millis(300)));
     let next = Token::generate().unwrap();
-    // The pool tries its connection first: it is the `BEGIN` that is given up.
-    let given_up = tokio::time::timeout(Duration::from_millis(450), store.rotate(&token, &next));
-    assert!(given_up.await.is_err());
-    rig.set(Weather::Fair);
+    // The pool pings its connection first, so the timeout cancels the `BEGIN`.
+    let cancelled = tokio::time::timeout(Duration::from_millis(450), store.rotate(&token, &next));
+    assert!(cancelled.await.is_err());
+    rig.set_fault(Fault::None);
 
-    // A transaction that was left open would go on seeing what was when it looked first.
+    // An open transaction would still see the state of its first read.
     assert!(is_live(&store, &token).await);
     direct.revoke(&token).await.unwrap();
     assert!(!is_live(&store, &token).await);

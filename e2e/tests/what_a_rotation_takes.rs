@@ -1,5 +1,5 @@
-//! A rotated token is remembered until it would have expired: what that takes in each store, and that
-//! a rotation takes no longer the more of them there are.
+//! A store remembers a rotated token until the token would have expired. That takes few bytes, and a
+//! rotation does not become slower with their number.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tower_logout_sqlx::SqlStore;
 use e2e::database::{Kind, Server};
 use support::*;
 
-/// Enough that the pages a database takes at once are of no account.
+/// So many that the size of one database page does not matter.
 const ROTATIONS: u32 = 1000;
 
 async fn rotate(store: &impl SessionStore, mut token: Token, times: u32) -> Token {
@@ -24,10 +24,10 @@ async fn rotate(store: &impl SessionStore, mut token: Token, times: u32) -> Toke
     token
 }
 
-/// What so many rotations add, for each of them.
+/// How many bytes a rotation adds, on average.
 async fn bytes_of_a_rotation(store: &impl SessionStore, size: impl AsyncFn() -> i64) -> i64 {
     let token = open(store, "alice").await;
-    // What is there once, whatever the number.
+    // The first rotations allocate what does not grow with their number.
     let token = rotate(store, token, 150).await;
     let before = size().await;
     rotate(store, token, ROTATIONS).await;
@@ -35,7 +35,7 @@ async fn bytes_of_a_rotation(store: &impl SessionStore, size: impl AsyncFn() -> 
 }
 
 #[tokio::test]
-async fn in_sqlite_it_is_less_than_400_bytes() {
+async fn a_rotation_takes_less_than_400_bytes_in_sqlite() {
     let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
     let pool = pool.connect("sqlite::memory:").await.unwrap();
     let store = SqlStore::new(pool.clone()).await.unwrap();
@@ -48,7 +48,7 @@ async fn in_sqlite_it_is_less_than_400_bytes() {
 }
 
 #[tokio::test]
-async fn in_postgres_it_is_less_than_600_bytes() {
+async fn a_rotation_takes_less_than_600_bytes_in_postgres() {
     let Some(server) = Server::start(Kind::Postgres).await else {
         return;
     };
@@ -56,7 +56,7 @@ async fn in_postgres_it_is_less_than_600_bytes() {
     let pool = sqlx::PgPool::connect(&url).await.unwrap();
     let store = SqlStore::new(pool.clone()).await.unwrap();
     let size = async || {
-        // Of the sessions, what the updates leave behind is used again.
+        // The table of the sessions does not count: a vacuum makes room for its next updates.
         sqlx::raw_sql("VACUUM tower_logout_tokens, tower_logout_sessions")
             .execute(&pool)
             .await
@@ -69,7 +69,7 @@ async fn in_postgres_it_is_less_than_600_bytes() {
 }
 
 #[tokio::test]
-async fn in_mariadb_it_is_less_than_600_bytes() {
+async fn a_rotation_takes_less_than_600_bytes_in_mariadb() {
     let Some(server) = Server::start(Kind::MariaDb).await else {
         return;
     };
@@ -90,7 +90,7 @@ async fn in_mariadb_it_is_less_than_600_bytes() {
 }
 
 #[tokio::test]
-async fn in_redis_it_is_less_than_600_bytes() {
+async fn a_rotation_takes_less_than_600_bytes_in_redis() {
     let Some(server) = Server::start(Kind::Redis).await else {
         return;
     };
@@ -114,7 +114,7 @@ async fn in_redis_it_is_less_than_600_bytes() {
 }
 
 #[tokio::test]
-async fn a_rotation_takes_as_long_after_ten_thousand_others() {
+async fn a_rotation_is_as_fast_after_ten_thousand_others() {
     let store = MemoryStore::new();
     let time = async |token, times| {
         let start = Instant::now();
@@ -126,7 +126,7 @@ async fn a_rotation_takes_as_long_after_ten_thousand_others() {
     let (token, first) = time(token, ROTATIONS).await;
     let (token, _) = time(token, 15 * ROTATIONS).await;
     let (_, last) = time(token, ROTATIONS).await;
-    // Ten times as much would be an index that is walked through.
+    // Ten times as long would mean that a rotation walks through all tokens.
     assert!(
         last < 4 * first + Duration::from_millis(20),
         "{first:?}, then {last:?}"
