@@ -9,8 +9,8 @@ const call = async (method, path, body) => {
   return { response, text: await response.text() };
 };
 
-// Who is logged in. An access token that has expired is renewed, in one tab at a time, since a
-// refresh token works once.
+// Asks who is logged in. If the access token has expired, one tab at a time refreshes it, because a
+// refresh token works only once.
 const who = async () => {
   const me = await call("GET", "/me");
   if (me.response.status !== 401) return me;
@@ -22,13 +22,13 @@ const who = async () => {
   });
 };
 
-// Puts on the screen who is logged in. Gives whether somebody is.
+// Shows who is logged in. Returns whether anybody is.
 let draws = 0;
 const draw = async () => {
-  const turn = ++draws;
+  const drawing = ++draws;
   const me = await who().catch(() => undefined);
-  // A later call knows better than one that was under way during a logout.
-  if (turn !== draws) return true;
+  // A call that started before a logout may end after it. Only the latest call counts.
+  if (drawing !== draws) return true;
   const name = me?.response.ok ? JSON.parse(me.text).username : "";
   $("username").textContent = name;
   $("initial").textContent = name.slice(0, 1);
@@ -37,7 +37,7 @@ const draw = async () => {
   return !!name;
 };
 
-// Takes everything private off the screen.
+// Removes everything private from the page.
 const hide = () => {
   for (const id of ["username", "initial", "body"]) $(id).textContent = "";
   for (const id of ["in", "answer"]) $(id).hidden = true;
@@ -47,17 +47,17 @@ const redraw = async () => {
   if (!(await draw())) hide();
 };
 
-// A login or a logout in another tab.
+// Another tab logged in or out.
 const otherTabs = new BroadcastChannel("login");
 otherTabs.onmessage = redraw;
 
-// One in another browser, of the same session: seen as soon as somebody looks at this page again.
+// Another browser may have ended the session. The page checks when it becomes visible.
 addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") redraw();
 });
 
-// The first sight of the page, and each one that Back and Forward bring from memory, where it is
-// kept as it was left.
+// The page was loaded, or Back or Forward restored it from memory. The browser stores a page as the user
+// left it, so everything private is hidden first.
 addEventListener("pageshow", redraw);
 addEventListener("pagehide", hide);
 

@@ -10,7 +10,7 @@
 //!     -X POST http://127.0.0.1:3000/auth/logout
 //! ```
 //!
-//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address (port 0 takes a free one).
+//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address; port 0 picks a free port.
 //! `DATABASE_URL` sets the database: `sqlite:`, `postgres:`, `mysql:` or `redis:`.
 
 use std::env;
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     tokio::spawn(delete_expired_every(
         Duration::from_hours(1),
         Arc::clone(&store),
-        |error| eprintln!("cannot drop expired sessions: {error}"),
+        |error| eprintln!("cannot delete expired sessions: {error}"),
     ));
 
     // Over https, add `.secure(true)` to both cookies, and to the layer
@@ -57,7 +57,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let logout = LogoutLayer::builder(Arc::clone(&store))
         .cookies(cookies.clone())
         .build()?;
-    // A key of this process alone: access tokens end with it, and clients refresh.
+    // The key lives only in this process. After a restart, all access tokens are invalid, and clients
+    // refresh.
     let key = Token::generate()?;
     let app = Arc::new(App {
         encoding: EncodingKey::from_secret(key.expose().as_bytes()),
@@ -82,12 +83,12 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown())
         .await?;
-    // Revocations whose client hung up are still on their way.
+    // Revocations of disconnected clients may still run.
     tokio::time::timeout(DRAIN_TIMEOUT, logout.drain()).await?;
     Ok(())
 }
 
-/// The store for a database's URL.
+/// Connects to the store of this URL.
 async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, BoxError> {
     if url.starts_with("redis:") || url.starts_with("rediss:") {
         return Ok(Arc::new(
@@ -119,7 +120,7 @@ async fn login(
     if credentials.username != "alice" || credentials.password != "wonderland" {
         return Ok(unauthorized("Wrong username or password"));
     }
-    // Else the session that the browser forgets with its cookies would live on.
+    // The login overwrites the cookies of an earlier session, which would stay live.
     if let Some(earlier) = jar.get(app.cookies.refresh_name()) {
         app.store.revoke(&Token::new(earlier.value())).await?;
     }
@@ -150,7 +151,7 @@ async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, App
     let Some(claims) = claims else {
         return Ok(unauthorized("Not logged in"));
     };
-    // The signature says who logged in; only the store knows whether the login still stands.
+    // The signature proves who logged in. Only the store knows whether the session is still live.
     match app.store.find_session(&SessionId::new(claims.sid)).await? {
         Some(session) => Ok(Json(json!({ "username": session.subject })).into_response()),
         None => Ok(unauthorized("The session has ended")),
@@ -162,8 +163,8 @@ fn file(kind: &str, text: &'static str) -> MethodRouter<Arc<App>> {
     get(([(CONTENT_TYPE, kind)], text))
 }
 
-/// What every answer has: none is kept by a cache or by the browser's Back, none is taken for what
-/// it is not, and the page runs no script but its own.
+/// Adds headers to every answer. No cache keeps an answer, and neither does the browser for its Back
+/// button. No browser guesses another type. The page runs only its own script.
 fn with_headers(mut response: Response) -> Response {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
@@ -180,7 +181,7 @@ fn with_headers(mut response: Response) -> Response {
     response
 }
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     sub: String,
@@ -220,7 +221,7 @@ fn unauthorized(error: &str) -> Response {
     (StatusCode::UNAUTHORIZED, Json(json!({ "error": error }))).into_response()
 }
 
-/// An error of ours: for the log, not for the client.
+/// An internal error. The log gets the message, and the client does not.
 struct AppError(Box<dyn Error + Send + Sync>);
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for AppError {

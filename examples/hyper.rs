@@ -1,4 +1,4 @@
-//! Logout on hyper alone, without a framework.
+//! A logout on plain hyper, without a framework.
 //!
 //! ```sh
 //! cargo run --example hyper
@@ -9,7 +9,7 @@
 //! curl -b jar -i http://127.0.0.1:3000/me    # 401
 //! ```
 //!
-//! `BIND` sets the address (port 0 takes a free one).
+//! `BIND` sets the address; port 0 picks a free port.
 
 use std::env;
 
@@ -43,7 +43,7 @@ async fn main() -> Result<(), BoxError> {
         let (stream, _) = listener.accept().await?;
         let service = service.clone();
         tokio::spawn(async move {
-            // A client that hangs up is its own affair.
+            // The client may disconnect.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -51,7 +51,7 @@ async fn main() -> Result<(), BoxError> {
     }
 }
 
-/// All but the logout, which does not come here.
+/// Answers everything except the logout, which never reaches this function.
 async fn answer(
     store: MemoryStore,
     cookies: AuthCookies,
@@ -59,7 +59,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, BoxError> {
     let response = Response::builder();
     Ok(match (request.method(), request.uri().path()) {
-        // Ask for a password here.
+        // Check a password here.
         (&Method::POST, "/auth/login") => {
             let token = Token::generate()?;
             store.open("alice", &token).await?;

@@ -1,4 +1,4 @@
-//! Logout from a table of one's own: a `TokenStore` is one method.
+//! A logout that uses your own table: a `TokenStore` is one method.
 //!
 //! ```sh
 //! cargo run --example own_store
@@ -9,7 +9,7 @@
 //! curl -b jar -i http://127.0.0.1:3000/me    # 401
 //! ```
 //!
-//! `BIND` sets the address (port 0 takes a free one).
+//! `BIND` sets the address; port 0 picks a free port.
 
 use std::env;
 
@@ -26,7 +26,7 @@ use tower_logout::{
     AuthCookies, BoxError, LogoutLayer, Revocation, Token, TokenStore, async_trait,
 };
 
-/// The app's own table.
+/// The table of the application.
 #[derive(Clone)]
 struct Logins(SqlitePool);
 
@@ -44,14 +44,14 @@ impl TokenStore for Logins {
     }
 }
 
-/// Whoever reads the table must not be able to use what is in it.
+/// The table holds digests only, so that nobody who reads the table can use its tokens.
 fn digest(token: &Token) -> Vec<u8> {
     Sha256::digest(token.expose()).to_vec()
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    // In memory, and therefore one connection that never ends.
+    // The database lives in memory, so its only connection must never close.
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
@@ -76,7 +76,7 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn log_in(State(logins): State<Logins>, jar: CookieJar) -> Result<CookieJar, StatusCode> {
-    // Ask for a password here.
+    // Check a password here.
     let token = Token::generate().map_err(internal)?;
     sqlx::query("INSERT INTO logins (digest, username) VALUES (?, 'alice')")
         .bind(digest(&token))

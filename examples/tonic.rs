@@ -1,10 +1,11 @@
-//! A gRPC logout on tonic, in front of the standard health service, which here asks for a login.
+//! A gRPC logout on tonic, in front of the standard health service. In this example, the health service
+//! requires a login.
 //!
 //! ```sh
 //! cargo run --example tonic
 //! ```
 //!
-//! A client that is generated from
+//! Generate a client from this definition:
 //!
 //! ```proto
 //! package auth.v1;
@@ -14,17 +15,17 @@
 //! }
 //! ```
 //!
-//! logs in and out by
+//! The client logs in and out:
 //!
 //! ```ignore
 //! let mut auth = AuthClient::connect("http://127.0.0.1:3000").await?;
 //! let token = auth.login(()).await?.into_inner();
 //! let mut logout = tonic::Request::new(());
 //! logout.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
-//! auth.logout(logout).await?;    // from now on the token is UNAUTHENTICATED
+//! auth.logout(logout).await?;    // now the token is UNAUTHENTICATED
 //! ```
 //!
-//! `BIND` sets the address (port 0 takes a free one).
+//! `BIND` sets the address; port 0 picks a free port.
 
 use std::env;
 
@@ -63,12 +64,12 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What the code does that tonic-build generates.
+/// The equivalent of the code that tonic-build generates.
 async fn log_in(State(store): State<MemoryStore>, request: Request) -> Response {
     let method = service_fn(move |_: tonic::Request<()>| {
         let store = store.clone();
         async move {
-            // Ask for a password here.
+            // Check a password here.
             let token = Token::generate().map_err(internal)?;
             store.open("alice", &token).await.map_err(internal)?;
             Ok(tonic::Response::new(token.expose().to_owned()))
@@ -90,12 +91,12 @@ async fn authenticate(State(store): State<MemoryStore>, request: Request, next: 
     };
     match session {
         Ok(Some(_)) => next.run(request).await,
-        Ok(None) => refuse(&Status::unauthenticated("not logged in")),
-        Err(error) => refuse(&internal(error)),
+        Ok(None) => reject(&Status::unauthenticated("not logged in")),
+        Err(error) => reject(&internal(error)),
     }
 }
 
-fn refuse(status: &Status) -> Response {
+fn reject(status: &Status) -> Response {
     let response: http::Response<axum::body::Body> = status.clone().into_http();
     response.into_response()
 }

@@ -1,4 +1,4 @@
-//! An authorization server that is asked to end the session (RFC 7009).
+//! An authorization server that ends the session (RFC 7009).
 
 use std::time::Duration;
 
@@ -15,27 +15,27 @@ use hyper_util::rt::TokioExecutor;
 use percent_encoding::percent_decode_str;
 use tower_logout::{BoxError, Revocation, Token};
 
-/// Below the five seconds that the layer waits for a store.
+/// Shorter than the five seconds that the layer waits for a store.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The revocation endpoint, and the client that the gateway is to the authorization server.
+/// The revocation endpoint, and the gateway's credentials as an OAuth client.
 #[derive(Clone)]
 pub(crate) struct AuthorizationServer {
     http: Client<HttpConnector, Full<Bytes>>,
     endpoint: Uri,
     id: String,
-    /// A public client has none.
+    /// `None` for a public client.
     secret: Option<String>,
 }
 
 impl AuthorizationServer {
-    /// Takes `http://CLIENT_ID:SECRET@HOST/PATH`, percent-encoded where a value has a `:`, `@` or `/`.
+    /// Parses `http://CLIENT_ID:SECRET@HOST/PATH`. A `:`, `@` or `/` in a value is percent-encoded.
     pub(crate) fn at(url: &str) -> Result<Self, BoxError> {
         let mut parts = url.parse::<Uri>()?.into_parts();
         let authority = parts.authority.take();
         let authority = authority.as_ref().map_or("", Authority::as_str);
         let (client, host) = authority.rsplit_once('@').ok_or(
-            "an authorization server wants to know its client: http://CLIENT_ID:SECRET@HOST/PATH",
+            "an authorization server needs a client id: http://CLIENT_ID:SECRET@HOST/PATH",
         )?;
         let (id, secret) = match client.split_once(':') {
             Some((id, secret)) => (id, Some(decoded(secret)?)),
@@ -50,15 +50,15 @@ impl AuthorizationServer {
         })
     }
 
-    /// RFC 7009 §2.1. The answer does not say whether the token was alive.
+    /// Sends a revocation request (RFC 7009 §2.1). The answer does not say whether the token was live.
     pub(crate) async fn revoke(self, token: Token) -> Result<Revocation, BoxError> {
         let request = self.http.request(self.request(&token)?);
         let response = tokio::time::timeout(TIMEOUT, request)
             .await
-            .map_err(|_| "the authorization server does not answer")??;
+            .map_err(|_| "the authorization server did not answer in time")??;
         match response.status() {
             StatusCode::OK => Ok(Revocation::Revoked),
-            status => Err(format!("the authorization server answers {status}").into()),
+            status => Err(format!("the authorization server answered {status}").into()),
         }
     }
 
@@ -82,7 +82,8 @@ fn decoded(value: &str) -> Result<String, BoxError> {
     Ok(percent_decode_str(value).decode_utf8()?.into_owned())
 }
 
-/// Both are form-encoded before they are joined (RFC 6749 §2.3.1).
+/// The value of the `Authorization` header. The id and the secret are form-encoded first (RFC 6749
+/// §2.3.1).
 fn basic(id: &str, secret: &str) -> Result<HeaderValue, BoxError> {
     let [id, secret] = [id, secret]
         .map(|value| form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>());

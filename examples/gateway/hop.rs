@@ -1,4 +1,4 @@
-//! What ends at this hop, and what this hop says of itself.
+//! The headers that end at this hop, and the headers that this hop adds.
 
 use std::net::IpAddr;
 
@@ -9,9 +9,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 use tower_logout::BoxError;
 
-/// Drops what is meant for one connection alone (RFC 9110 §7.6.1), but for an upgrade to WebSocket.
+/// Removes the headers that concern only one connection (RFC 9110 §7.6.1), except for an upgrade to
+/// WebSocket.
 ///
-/// `h2c` is not upgraded to: what is said in it would pass by the layer.
+/// There is no upgrade to `h2c`, because its requests would bypass the layer.
 pub(crate) fn end_of_hop(headers: &mut HeaderMap, websocket: bool) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -19,7 +20,7 @@ pub(crate) fn end_of_hop(headers: &mut HeaderMap, websocket: bool) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| !is_for_everybody(name))
+        .filter(|name| !is_end_to_end(name))
         .collect();
     for name in named {
         headers.remove(name);
@@ -33,7 +34,7 @@ pub(crate) fn end_of_hop(headers: &mut HeaderMap, websocket: bool) {
     ] {
         headers.remove(name);
     }
-    // gRPC asks for trailers by it, and so may every hop.
+    // gRPC requests trailers by `TE`, and each hop may do so.
     if headers.get(TE).is_some_and(|value| value != "trailers") {
         headers.remove(TE);
     }
@@ -43,9 +44,10 @@ pub(crate) fn end_of_hop(headers: &mut HeaderMap, websocket: bool) {
     }
 }
 
-/// Whether a `Connection` field may not name it. A client that names its cookie has no less of it:
-/// else its logout would end nothing, and the upstream would take somebody for nobody.
-fn is_for_everybody(name: &HeaderName) -> bool {
+/// Whether a header stays even if the `Connection` header names it. A client that names `Cookie` there
+/// keeps its cookies. Otherwise its logout would end nothing, and the upstream would treat a user who is
+/// logged in as anonymous.
+fn is_end_to_end(name: &HeaderName) -> bool {
     [
         AUTHORIZATION,
         CACHE_CONTROL,
@@ -65,18 +67,18 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     upgrade.eq_ignore_ascii_case(b"websocket")
 }
 
-/// Says who asked for what, in place of all that the client says of it.
+/// Sets the forwarding headers, and replaces those of the client.
 pub(crate) fn forwarded(
     headers: &mut HeaderMap,
     client: IpAddr,
     host: HeaderValue,
 ) -> Result<(), BoxError> {
-    let theirs: Vec<HeaderName> = headers
+    let of_client: Vec<HeaderName> = headers
         .keys()
         .filter(|name| name.as_str().starts_with("x-forwarded-"))
         .cloned()
         .collect();
-    for name in theirs {
+    for name in of_client {
         headers.remove(name);
     }
     headers.remove(FORWARDED);

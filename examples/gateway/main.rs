@@ -1,38 +1,38 @@
-//! A reverse proxy that logs out for an app that knows nothing of it.
+//! A reverse proxy that adds the logout to an app that has none.
 //!
 //! ```sh
 //! cargo run --example axum                                  # an app, on port 3000
 //! BIND=127.0.0.1:8000 \
-//!     cargo run --example gateway -- http://127.0.0.1:3000  # in front of it
+//!     cargo run --example gateway -- http://127.0.0.1:3000  # the gateway
 //!
 //! curl -c jar -H 'Content-Type: application/json' \
 //!     -d '{"username":"alice","password":"wonderland"}' http://127.0.0.1:8000/auth/login
 //! curl -b jar http://127.0.0.1:8000/me
 //! curl -b jar -H 'Content-Type: application/json' -X POST http://127.0.0.1:8000/auth/logout
-//! curl -b jar http://127.0.0.1:8000/me    # 401, as the gateway ended the session
+//! curl -b jar http://127.0.0.1:8000/me    # 401: the gateway ended the session
 //! ```
 //!
-//! Each argument is a tenant, `[HOST=]UPSTREAM[,STORE]`, and so is each word of `TENANTS` in the
-//! environment, where no other user of the machine reads a secret. `HOST` is the name that browsers
-//! ask for; the tenant without one has all other names. `STORE` is where the tenant's sessions are:
+//! Each argument is a tenant: `[HOST=]UPSTREAM[,STORE]`. The words of the environment variable `TENANTS`
+//! are tenants too; use it for secrets, because other users of the machine cannot read it. `HOST` is the
+//! name in the browser's URL. The tenant without a `HOST` serves all other names. `STORE` has the
+//! tenant's sessions:
 //!
-//! - `sqlite:FILE`, the tables of `SqlStore`; `sqlite:tower-logout.sqlite` by default,
-//! - `http://CLIENT_ID:SECRET@HOST/PATH`, the revocation endpoint of an authorization server
-//!   (RFC 7009), and the client that the gateway is to it. A client without a secret is
-//!   `CLIENT_ID@HOST`. The token goes there in clear: let it be a network of your own.
+//! - `sqlite:FILE`: the tables of `SqlStore`. Default: `sqlite:tower-logout.sqlite`.
+//! - `http://CLIENT_ID:SECRET@HOST/PATH`: the revocation endpoint of an authorization server (RFC 7009),
+//!   with the credentials of the gateway as its client. A client without a secret is `CLIENT_ID@HOST`. The
+//!   token is sent unencrypted, so use a network of your own.
 //!
 //! # What the upstream sees
 //!
-//! - Clients may speak HTTP/1 or HTTP/2 with prior knowledge. The upstream is asked in HTTP/1, or in
-//!   HTTP/2 where it is given as `h2c://…`. Bodies are streamed, and upgrades to
-//!   WebSocket pass.
-//! - `Host` is the one that the browser asked for, over HTTP/2 that of the upstream.
-//! - `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are this gateway's own; what the
-//!   client says in them, in others of that kind and in `Forwarded` is dropped. Behind another proxy,
-//!   which has to be trusted, keep them.
-//! - A path in `UPSTREAM` is put before that of the request. The layer sees the path as the browser
-//!   does, so `/auth/logout` and the cookies' `Path` are those of the browser.
-//! - `/auth/logout` of the upstream is reached by no method.
+//! - Clients use HTTP/1, or HTTP/2 with prior knowledge. The gateway uses HTTP/1 to the upstream, or
+//!   HTTP/2 if the URL is `h2c://…`. Bodies are streamed, and upgrades to WebSocket pass through.
+//! - Over HTTP/1, `Host` is the host of the browser's request. Over HTTP/2, it is the host of the upstream.
+//! - The gateway sets `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`. It removes those of
+//!   the client, all other `X-Forwarded-*` headers, and `Forwarded`. Behind another proxy that you trust,
+//!   keep them.
+//! - A path in `UPSTREAM` is a prefix of the request's path. The layer sees the path of the browser, so
+//!   `/auth/logout` and the `Path` of the cookies are paths of the browser.
+//! - No method reaches the upstream's own `/auth/logout`.
 
 mod authority;
 mod hop;
@@ -70,7 +70,7 @@ use upstream::{Body, Upstream, empty};
 const LOGOUT: &str = "/auth/logout";
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a connection over HTTP/1 reads ahead at most.
+/// How many bytes an HTTP/1 connection buffers at most.
 const BUFFER: usize = 64 * 1024;
 
 #[tokio::main]
@@ -79,7 +79,7 @@ async fn main() -> Result<(), BoxError> {
     let environment = env::var("TENANTS").unwrap_or_default();
     let environment = environment.split_whitespace().map(str::to_owned);
     for argument in env::args().skip(1).chain(environment) {
-        // Only a host has no slash before the first `=`.
+        // A host has no slash. A URL has one before its first `=`.
         let (host, rest) = match argument.split_once('=') {
             Some((host, rest)) if !host.contains('/') => (host, rest),
             _ => ("", &*argument),
@@ -97,22 +97,22 @@ async fn main() -> Result<(), BoxError> {
         layers.push(layer);
     }
     if tenants.is_empty() {
-        return Err("which upstream? give it as http://127.0.0.1:8080".into());
+        return Err("give an upstream as an argument, for example http://127.0.0.1:8080".into());
     }
 
     serve(Arc::new(tenants)).await?;
-    // Revocations whose client hung up are still on their way.
+    // Revocations of disconnected clients may still run.
     let drained = join_all(layers.iter().map(LogoutLayer::drain));
     tokio::time::timeout(DRAIN_TIMEOUT, drained).await?;
     Ok(())
 }
 
-/// An app behind its logout: one type, whatever the store.
+/// An app behind its logout layer. The type is the same for each store.
 type Tenant = Logout<Upstream, Arc<dyn TokenStore>>;
 
 async fn open(store: &str) -> Result<Arc<dyn TokenStore>, BoxError> {
     if store.starts_with("https:") {
-        return Err("for https, give the HttpConnector of authority.rs a TLS one around it".into());
+        return Err("for https, wrap the HttpConnector of authority.rs in a TLS connector".into());
     }
     if !store.starts_with("http:") {
         return Ok(Arc::new(SqlStore::connect(store).await?));
@@ -123,7 +123,7 @@ async fn open(store: &str) -> Result<Arc<dyn TokenStore>, BoxError> {
     })))
 }
 
-/// Serves until it is told to stop, and until what was asked by then is answered.
+/// Serves until a signal arrives, and then finishes the requests in flight.
 async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:8000".into());
     let listener = TcpListener::bind(&bind).await?;
@@ -144,7 +144,7 @@ async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
         connections.spawn(async move {
             let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
-            // A client that hangs up is its own affair.
+            // The client may disconnect.
             let _ = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopping.cancelled() => {
@@ -162,7 +162,7 @@ async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
         .is_err()
     {
         eprintln!(
-            "{} connections are not done, and are closed",
+            "{} connections are still busy, and are closed",
             connections.len()
         );
     }
@@ -185,12 +185,13 @@ async fn answer(
     let Some(tenant) = tenants.get(&name).or_else(|| tenants.get("")) else {
         return Ok(empty(StatusCode::MISDIRECTED_REQUEST).map(Either::Right));
     };
-    // Theirs go before ours come, which a client would else have dropped.
+    // The headers of the client are removed first. Otherwise the client could remove the headers of the
+    // gateway by naming them in `Connection`.
     let headers = request.headers_mut();
     let websocket = is_websocket(headers);
     end_of_hop(headers, websocket);
     forwarded(headers, client, host)?;
-    // Boxed, since a future that awaits a `dyn TokenStore` is not seen to be `Send` from here.
+    // Boxed, because the compiler cannot prove here that a future over `dyn TokenStore` is `Send`.
     let answer = tenant.clone().oneshot(request).boxed();
     Ok(answer.await?.map(Either::Left))
 }

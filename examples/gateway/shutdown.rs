@@ -1,4 +1,4 @@
-//! When a server is to stop.
+//! The signal that stops the server.
 
 /// Resolves on Ctrl-C and, on Unix, on SIGTERM.
 pub(crate) async fn signal() {

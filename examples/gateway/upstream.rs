@@ -1,4 +1,4 @@
-//! The app that is asked for all but the logout.
+//! The app that answers everything except the logout.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -23,10 +23,10 @@ use crate::{BUFFER, LOGOUT};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The upstream's body, or one of ours.
+/// A body from the upstream, or from the gateway.
 pub(crate) type Body = Either<Incoming, Full<Bytes>>;
 
-/// An app at an address. What it is asked has no field that ends at this hop.
+/// An app at an address. Its requests have no headers that end at this hop.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     client: Client<HttpConnector, Incoming>,
@@ -43,9 +43,12 @@ impl Upstream {
             Some("h2c") => true,
             _ => return Err("an upstream begins with http:// or h2c://".into()),
         };
-        let authority = url.authority().ok_or("an upstream has a host")?.as_str();
+        let authority = url.authority().ok_or("an upstream needs a host")?.as_str();
         if authority.contains('@') {
-            return Err("an upstream has no user: it is asked as whoever the browser is".into());
+            return Err(
+                "an upstream has no user: the gateway forwards the browser's own credentials"
+                    .into(),
+            );
         }
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -104,7 +107,7 @@ impl Service<Request<Incoming>> for Upstream {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let upstream = self.clone();
         Box::pin(async move {
-            // A `POST` has gone to the layer.
+            // The layer has answered each `POST`.
             if request.uri().path() == LOGOUT {
                 let mut response = empty(StatusCode::METHOD_NOT_ALLOWED).map(Either::Right);
                 response
@@ -114,7 +117,7 @@ impl Service<Request<Incoming>> for Upstream {
             }
             let response = upstream.forward(request).await;
             Ok(response.unwrap_or_else(|error| {
-                eprintln!("no answer from upstream: {error}");
+                eprintln!("no answer from the upstream: {error}");
                 empty(StatusCode::BAD_GATEWAY).map(Either::Right)
             }))
         })
