@@ -110,11 +110,8 @@ impl<T: TokenStore> LogoutLayer<T> {
     /// ```
     #[cfg(feature = "tokio")]
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
-        let tracker = self.config.in_flight.tracker.clone();
-        async move {
-            tracker.close();
-            tracker.wait().await;
-        }
+        let in_flight = Arc::clone(&self.config.in_flight);
+        async move { in_flight.drained().await }
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures::FutureExt;
+use futures_util::FutureExt;
 
 use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
 use crate::route::Action;

@@ -1,6 +1,6 @@
 //! Which requests are a logout, and of what scope.
 
-use futures::future::BoxFuture;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Uri};
 use smallvec::SmallVec;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::future::{Ready, ready};
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Empty;
 use smallvec::SmallVec;
+use std::future::{Ready, ready};
 use tower::Service;
 
 use crate::body::ResponseBody;

@@ -2,16 +2,16 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::Sleep;
-use tokio_util::task::TaskTracker;
 
 /// What all logouts of a layer share.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(crate) struct InFlight {
     detached_timeout: Duration,
     max: usize,
     count: AtomicUsize,
-    pub(crate) tracker: TaskTracker,
+    detached: AtomicUsize,
+    all_ended: Notify,
 }
 
 impl InFlight {
@@ -30,7 +31,8 @@ impl InFlight {
             detached_timeout,
             max,
             count: AtomicUsize::new(0),
-            tracker: TaskTracker::new(),
+            detached: AtomicUsize::new(0),
+            all_ended: Notify::new(),
         }
     }
 
@@ -39,6 +41,19 @@ impl InFlight {
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Arc::clone(self));
         (before < self.max).then_some(permit)
+    }
+
+    /// Waits until no detached revocation is under way.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let mut all_ended = pin!(self.all_ended.notified());
+            // Before the look, so that an end after the look is not missed.
+            all_ended.as_mut().enable();
+            if self.detached.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            all_ended.await;
+        }
     }
 }
 
@@ -51,9 +66,27 @@ impl Drop for Permit {
     }
 }
 
+/// Held while a revocation is under way behind its request.
+struct Detached(Arc<InFlight>);
+
+impl Detached {
+    fn new(in_flight: Arc<InFlight>) -> Self {
+        in_flight.detached.fetch_add(1, Ordering::Relaxed);
+        Self(in_flight)
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if self.0.detached.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.all_ended.notify_waiters();
+        }
+    }
+}
+
 /// The runtime of one logout.
 pub(crate) struct Runtime {
-    /// That of the first poll that is left pending, else of the drop.
+    /// The runtime of the first poll that is left pending, else of the drop.
     handle: Option<Handle>,
     in_flight: Arc<InFlight>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -98,8 +131,8 @@ impl Runtime {
         }
     }
 
-    /// Lets an operation end in a task of its own, and hands on what it came to, or that it was given
-    /// up.
+    /// Lets an operation end in a task of its own. `ended` gets the output, or `None` if the operation
+    /// was given up.
     pub(crate) fn spawn<F>(
         mut self,
         operation: F,
@@ -109,7 +142,9 @@ impl Runtime {
         F::Output: Send,
     {
         let timeout = self.in_flight.detached_timeout;
+        let detached = Detached::new(Arc::clone(&self.in_flight));
         let task = async move {
+            let _detached = detached;
             // A runtime may have no timer.
             let sleep = AssertUnwindSafe(|| tokio::time::sleep(timeout));
             match catch_unwind(sleep) {
@@ -125,9 +160,8 @@ impl Runtime {
         };
         #[cfg(feature = "tracing")]
         let task = tracing::Instrument::instrument(task, self.span.clone());
-        let tracker = self.in_flight.tracker.clone();
         if let Some(handle) = self.handle() {
-            tracker.spawn_on(task, handle);
+            handle.spawn(task);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
-use futures::future::join;
+use futures_util::FutureExt;
+use futures_util::future::join;
 
 use super::{
     BoxError, Incomplete, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,

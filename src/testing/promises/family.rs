@@ -1,6 +1,6 @@
 //! What becomes of a token that was rotated away.
 
-use futures::future::try_join;
+use futures_util::future::try_join;
 
 use super::{Broken, Check, Suite, expect};
 use crate::store::Revocation;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{ATTEMPTS, Broken, Check, Suite, expect};
 use crate::store::{BoxError, Incomplete, Revocation, SessionId, SubjectStore, TokenStore};

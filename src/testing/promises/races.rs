@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{Broken, Check, Suite, expect};
 use crate::store::BoxError;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{Broken, Check, LOOKALIKES, Suite, expect};
 use crate::store::Revocation;
