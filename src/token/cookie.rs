@@ -286,7 +286,7 @@ mod tests {
                 0..80,
             ),
         ];
-        proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
