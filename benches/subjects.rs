@@ -1,9 +1,13 @@
 //! What is measured: a bare service, the layer over it, and the handler that one would write by
-//! hand.
+//! hand, over a store of the benches' own.
 
+#![allow(clippy::expect_used)]
+
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
@@ -13,16 +17,39 @@ use axum::{Json, Router};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
 use bytes::Bytes;
-use futures::FutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
-use tower_logout::store::SessionStore;
-use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore};
+use tower_logout::store::SessionId;
+use tower_logout::{
+    BoxError, LogoutLayer, Revocation, Token, TokenSource, TokenStore, async_trait,
+};
 
 pub type BenchBody = Full<Bytes>;
+
+/// Sessions by their tokens. Clones share them.
+#[derive(Clone, Default)]
+pub struct BenchStore {
+    sessions: Arc<Mutex<HashMap<String, SessionId>>>,
+}
+
+impl BenchStore {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, SessionId>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl TokenStore for BenchStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        Ok(match self.sessions().remove(token.expose()) {
+            Some(id) => Revocation::Sessions(id.into()),
+            None => Revocation::NotFound,
+        })
+    }
+}
 
 /// Whose future holds the request, as that of any handler does.
 pub fn bare()
@@ -34,14 +61,14 @@ pub fn bare()
 }
 
 pub fn layered(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     LogoutLayer::new(store).layer(bare())
 }
 
 /// The layer as a gRPC server has it: tokens in metadata, answers with trailers.
 pub fn layered_for_grpc(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     let layer = LogoutLayer::builder(store)
         .grpc()
@@ -52,7 +79,7 @@ pub fn layered_for_grpc(
 
 /// The layer for clients that keep their token themselves.
 pub fn layered_for_bearer(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     let layer = LogoutLayer::builder(store)
         .token_source(TokenSource::bearer())
@@ -61,9 +88,9 @@ pub fn layered_for_bearer(
 }
 
 /// axum, axum-extra's `CookieJar`, and `Json`.
-pub fn by_hand(store: MemoryStore) -> Router {
+pub fn by_hand(store: BenchStore) -> Router {
     async fn handler(
-        State(store): State<MemoryStore>,
+        State(store): State<BenchStore>,
         jar: CookieJar,
     ) -> (StatusCode, CookieJar, Json<Value>) {
         if let Some(cookie) = jar.get("refreshToken") {
@@ -84,8 +111,10 @@ pub fn by_hand(store: MemoryStore) -> Router {
         .with_state(store)
 }
 
-pub fn other_request() -> Request<BenchBody> {
-    Request::get("/me")
+pub fn other_request(method: Method) -> Request<BenchBody> {
+    Request::builder()
+        .method(method)
+        .uri("/me")
         .header("cookie", "refreshToken=t; theme=dark")
         .body(Full::default())
         .expect("a valid request")
@@ -98,23 +127,34 @@ pub enum Cookies {
     One,
     /// So many cookies of 20 bytes in one field, the token in their midst.
     Field(usize),
+    /// A field of this many bytes of base64, as access tokens are, in front of the token.
+    Base64(usize),
     /// So many fields with a cookie each.
     Fields(usize),
 }
 
 /// The token of a session that is open in the store.
-fn open(store: &MemoryStore) -> Token {
+fn open(store: &BenchStore) -> Token {
     let token = Token::generate().expect("a random source");
-    store
-        .open("alice", &token)
-        .now_or_never()
-        .expect("ready at once")
-        .expect("room for a session");
+    let id = SessionId::generate().expect("a random source");
+    store.sessions().insert(token.expose().into(), id);
     token
 }
 
+/// Text in which each of the 64 digits is as frequent as the others.
+fn base64(bytes: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = 1_u32;
+    let digits = (0..bytes).map(|_| {
+        // The constants of Numerical Recipes' generator.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(DIGITS[(state >> 26) as usize])
+    });
+    digits.collect()
+}
+
 /// A logout of a session that is open in the store, by its cookie.
-pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBody> {
+pub fn logout_request(store: &BenchStore, cookies: Cookies) -> Request<BenchBody> {
     let token = open(store);
     let mine = format!("refreshToken={}", token.expose());
     let other = |n| format!("cookie{n:04}=12345678");
@@ -125,6 +165,7 @@ pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBod
             pairs.insert(count / 2, mine);
             vec![pairs.join("; ")]
         }
+        Cookies::Base64(bytes) => vec![format!("accessToken={}; {mine}", base64(bytes))],
         Cookies::Fields(count) => (0..count).map(other).chain([mine]).collect(),
     };
     let headers = [
@@ -138,7 +179,7 @@ pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBod
 }
 
 /// A logout of a session that is open in the store, by its token in `Authorization`.
-pub fn bearer_request(store: &MemoryStore, content_type: &str) -> Request<BenchBody> {
+pub fn bearer_request(store: &BenchStore, content_type: &str) -> Request<BenchBody> {
     let bearer = format!("Bearer {}", open(store).expose());
     request_of(&[
         (HOST, "localhost:3000"),

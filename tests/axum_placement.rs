@@ -246,7 +246,7 @@ async fn with_tracing_outermost_the_logout_is_in_its_span_and_log() {
         traced.contains("request{method=POST uri=/auth/logout"),
         "{traced}"
     );
-    assert!(traced.contains("outcome=\"already_ended\""), "{traced}");
+    assert!(traced.contains("outcome=\"inactive\""), "{traced}");
     assert!(answered.contains("status=200"), "{answered}");
     assert!(!untraced.contains("request{"), "{untraced}");
 }

@@ -45,12 +45,12 @@ async fn assert_counts<T: TokenStore>(
     layer: &LogoutLayer<T>,
     request: Request<TestBody>,
     outcome: &str,
-    credentials: &str,
+    token_sources: &str,
 ) {
     let (answer, metrics) = recorded(|| through(layer, request)).await;
     assert_eq!(answer.outcome.as_ref().unwrap().name(), outcome);
-    assert_eq!(answer.token_sources(), credentials);
-    let counter = format!("logouts_total{{outcome={outcome:?},credentials={credentials:?}}}");
+    assert_eq!(answer.token_sources(), token_sources);
+    let counter = format!("logouts_total{{outcome={outcome:?},token_sources={token_sources:?}}}");
     let histogram = format!("logout_duration_seconds{{outcome={outcome:?}}}");
     assert_eq!(metrics.len(), 2, "{metrics:?}");
     assert_eq!(metrics.get(&counter), Some(&DebugValue::Counter(1)));
@@ -65,7 +65,7 @@ async fn assert_counts<T: TokenStore>(
 async fn each_outcome_is_counted_and_timed_once() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::new(store);
-    let no_credential = logout().body(Full::default()).unwrap();
+    let no_token = logout().body(Full::default()).unwrap();
     let mut refused = logout_with(&token);
     refused.headers_mut().remove("content-type");
     let failing = LogoutLayer::new(store_fn(|_| async { Err("down".into()) }));
@@ -73,7 +73,7 @@ async fn each_outcome_is_counted_and_timed_once() {
     assert_counts(&layer, refused, "rejected", "none").await;
     assert_counts(&layer, logout_with(&token), "revoked", "cookie").await;
     assert_counts(&layer, logout_with(&token), "inactive", "cookie").await;
-    assert_counts(&layer, no_credential, "no_token", "none").await;
+    assert_counts(&layer, no_token, "no_token", "none").await;
     assert_counts(&failing, logout_with(&token), "failed", "cookie").await;
 }
 
@@ -138,7 +138,7 @@ async fn a_revocation_that_outlives_its_deadline_is_counted_once_as_a_failure() 
         .iter()
         .filter(|(name, _)| name.starts_with("logouts_total"))
         .collect();
-    let failed = "logouts_total{outcome=\"failed\",credentials=\"cookie\"}".to_owned();
+    let failed = "logouts_total{outcome=\"failed\",token_sources=\"cookie\"}".to_owned();
     assert_eq!(counters, [(&failed, &DebugValue::Counter(1))]);
 }
 
@@ -154,6 +154,6 @@ async fn a_revocation_that_outlives_its_client_is_counted_when_it_ends() {
         layer.drain().await;
     })
     .await;
-    let revoked = "logouts_total{outcome=\"revoked\",credentials=\"cookie\"}";
+    let revoked = "logouts_total{outcome=\"revoked\",token_sources=\"cookie\"}";
     assert_eq!(metrics.get(revoked), Some(&DebugValue::Counter(1)));
 }

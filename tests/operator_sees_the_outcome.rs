@@ -149,7 +149,7 @@ async fn a_revocation_that_fails_after_its_deadline_is_told_to_the_hook() {
     layer.drain().await;
     let hooked = seen.hooked.lock().unwrap();
     assert_eq!(hooked.len(), 2);
-    assert!(hooked[0].0.contains("Deadline"), "{hooked:?}");
+    assert!(hooked[0].0.contains("TimedOut"), "{hooked:?}");
     assert!(hooked[1].0.contains("down"), "{hooked:?}");
 }
 

@@ -162,7 +162,7 @@ async fn a_reply_of_ones_own_sees_the_request_and_can_send_trailers() {
         .await
         .unwrap();
     assert_eq!(body.trailers().unwrap()["x-checksum"], "7");
-    assert_eq!(body.to_bytes(), "no_credential /auth/logout?a=b");
+    assert_eq!(body.to_bytes(), "no_token /auth/logout?a=b");
 }
 
 #[tokio::test]
@@ -208,9 +208,10 @@ async fn a_form_that_does_not_prove_where_it_is_from_is_refused() {
     ];
     let layers = [
         form_layer(store.clone()).build().unwrap(),
-        // Not even where nothing else is checked.
+        // Not even where JSON is not asked for.
         form_layer(store.clone())
             .require_json(false)
+            .origin_check(OriginCheck::new())
             .build()
             .unwrap(),
         form_layer(store.clone())

@@ -5,7 +5,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower_logout::csrf::OriginCheck;
 use tower_logout::outcome::Rejection;
-use tower_logout::{LogoutLayer, Outcome, Token};
+use tower_logout::{ConfigError, LogoutLayer, MemoryStore, Outcome, Token};
 
 use support::*;
 
@@ -63,11 +63,22 @@ async fn the_content_type_check_can_be_switched_off() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
         .require_json(false)
+        .origin_check(OriginCheck::new())
         .build()
         .unwrap();
     through(&layer, from_elsewhere(&token, &[]))
         .await
         .assert_is_logged_out();
+}
+
+#[test]
+fn without_either_check_no_layer_is_built() {
+    let refused = LogoutLayer::builder(MemoryStore::new())
+        .require_json(false)
+        .build()
+        .unwrap_err();
+    assert_eq!(refused, ConfigError::NoCsrfProof);
+    assert!(refused.to_string().contains("origin_check"));
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ impl Faulty {
     fn new(fault: Fault, lifetime: Duration) -> Self {
         let leeway = match fault {
             Fault::RefusesWithinTheLeeway => Duration::ZERO,
-            Fault::HasALeewayWithoutEnd => Duration::from_hours(1),
+            Fault::HasALeewayWithoutEnd => Duration::from_secs(3600),
             _ => LEEWAY,
         };
         let policy = SessionPolicy::new()
@@ -184,7 +184,7 @@ impl SubjectStore for Faulty {
             seen.ended.extend(ended);
         }
         let ended = seen.ended.iter().filter(|ended| ended.subject == subject);
-        Ok(Revocation::from_iter(ended.map(|ended| ended.id.clone())))
+        Ok(ended.map(|ended| ended.id.clone()).collect())
     }
 }
 
@@ -277,7 +277,7 @@ const CAUGHT: [(Fault, &str); 13] = [
 ];
 
 async fn verdict(fault: Fault) -> Result<Report, Report> {
-    let suite = Conformance::new(Faulty::new(fault, Duration::from_hours(1)))
+    let suite = Conformance::new(Faulty::new(fault, Duration::from_secs(3600)))
         .with_subjects()
         .with_short_lived(Faulty::new(fault, Duration::from_secs(2)))
         .with_rounds(5);

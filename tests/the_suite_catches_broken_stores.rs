@@ -85,7 +85,7 @@ impl TokenStore for Faulty {
             (Fault::DoesNotReport, _) => Revocation::NotFound,
             (Fault::NamesTwoSessions, Revocation::Sessions(sessions)) => {
                 let another = [SessionId::new("another")];
-                Revocation::from_iter(sessions.iter().cloned().chain(another))
+                sessions.iter().cloned().chain(another).collect()
             }
             (_, revoked) => revoked,
         })

@@ -53,7 +53,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// call is one where tonic-web's layer is outside of this one.
     ///
     /// ```
-    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # use tower_logout::{LogoutLayer, Revocation, TokenSource, store_fn};
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
     /// let layer = LogoutLayer::builder(store)

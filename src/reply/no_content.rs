@@ -34,7 +34,7 @@ impl NoContent {
     /// ```
     /// use tower_logout::reply::{Json, NoContent};
     ///
-    /// NoContent::new().with_errors(Json::new().problem_details());
+    /// NoContent::new().with_errors(Json::new().with_problem_details());
     /// ```
     #[must_use]
     pub fn with_errors(mut self, errors: Json) -> Self {

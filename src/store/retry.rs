@@ -14,7 +14,7 @@ use crate::token::Token;
 
 /// Tries a store again when its error is marked as [`Transient`], as those of our own stores are.
 ///
-/// The attempts are within the layer's [deadline](crate::builder::LogoutLayerBuilder::deadline), and go on in
+/// The attempts are within the layer's [timeout](crate::LogoutLayerBuilder::timeout), and go on in
 /// the background when it has passed. [`open`](SessionStore::open) and
 /// [`rotate`](SessionStore::rotate) are not tried again: after a rotation whose answer was lost, a second
 /// one is reuse, which ends the session unless it is within the

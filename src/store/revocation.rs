@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{BoxError, random_hex};
 
-/// What [`TokenStore::revoke`] found.
+/// The result of [`TokenStore::revoke`](super::TokenStore::revoke).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {

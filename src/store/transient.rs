@@ -7,7 +7,7 @@ use super::BoxError;
 
 /// An error of a store that may not come again: a lost connection, a deadlock, a failover.
 ///
-/// A store wraps such errors in it, and [`RetryStore`](crate::store::RetryStore) tries again.
+/// A store wraps such errors in it, and `RetryStore` (feature `retry`) tries again.
 ///
 /// ```
 /// use tower_logout::BoxError;
