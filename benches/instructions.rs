@@ -1,7 +1,7 @@
-//! Instructions of a user's build, counted by callgrind:
+//! Counts the instructions of a user's build with callgrind:
 //! `cargo bench -p tower-logout-benches --bench instructions`.
 //!
-//! A figure beyond its limit fails the run. The benches need valgrind, and gungraun-runner of the version
+//! A count beyond its limit fails the run. The benches need valgrind and the gungraun-runner of the version
 //! in `Cargo.lock`.
 
 #![allow(clippy::expect_used)]
@@ -21,7 +21,7 @@ use tower::Service;
 /// The instructions of a request without the layer.
 const BARE: u64 = 750;
 
-/// Fails the run if a figure is beyond the limit.
+/// Fails the run if there are more instructions.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
     callgrind.hard_limits([(EventKind::Ir, instructions)]);
@@ -30,8 +30,8 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-/// A service and a request for it. The service has answered before, so that what is made once is
-/// made.
+/// Returns a service and a request. The service has answered a request before, so the count excludes
+/// one-time setup.
 fn warm<S, B>(
     mut service: S,
     mut request: impl FnMut() -> Request<B>,
@@ -106,7 +106,7 @@ fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<axum:
 #[bench::bare_get(args = (pass_bare(Method::GET)), config = at_most(BARE))]
 #[bench::layer_get(args = (pass_layer(Method::GET)), config = at_most(BARE + 64))]
 #[bench::bare_post(args = (pass_bare(Method::POST)), config = at_most(BARE))]
-// The path of a `POST` is compared, which takes two calls into the crate http.
+// The limit is higher for `POST`, because the comparison of the path needs two calls into the crate http.
 #[bench::layer_post(args = (pass_layer(Method::POST)), config = at_most(BARE + 100))]
 fn pass_through<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
 where

@@ -1,4 +1,4 @@
-//! Time: `cargo bench -p tower-logout-benches --bench logout`.
+//! Measures the time: `cargo bench -p tower-logout-benches --bench logout`.
 
 use std::hint::black_box;
 

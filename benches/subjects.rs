@@ -1,5 +1,5 @@
-//! What is measured: a bare service, the layer over it, and the handler that one would write by
-//! hand, over a store of the benches' own.
+//! The services of the benches: a bare service, the service with the layer, and a handler written by hand.
+//! All use the same simple store.
 
 #![allow(clippy::expect_used)]
 
@@ -29,7 +29,7 @@ use tower_logout::{
 
 pub type BenchBody = Full<Bytes>;
 
-/// Sessions by their tokens. Clones share them.
+/// Sessions by their tokens. Clones share the sessions.
 #[derive(Clone, Default)]
 pub struct BenchStore {
     sessions: Arc<Mutex<HashMap<String, SessionId>>>,
@@ -51,7 +51,7 @@ impl TokenStore for BenchStore {
     }
 }
 
-/// Whose future holds the request, as that of any handler does.
+/// A service whose future holds the request, like the future of any handler.
 pub fn bare()
 -> impl Service<Request<BenchBody>, Response = Response<BenchBody>, Error = Infallible> + Clone {
     service_fn(|request: Request<BenchBody>| async move {
@@ -66,7 +66,7 @@ pub fn layered(
     LogoutLayer::new(store).layer(bare())
 }
 
-/// The layer as a gRPC server has it: tokens in metadata, answers with trailers.
+/// The layer of a gRPC server, with tokens in metadata and answers with trailers.
 pub fn layered_for_grpc(
     store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
@@ -77,7 +77,7 @@ pub fn layered_for_grpc(
     layer.expect("a valid layer").layer(bare())
 }
 
-/// The layer for clients that keep their token themselves.
+/// The layer for clients that store their token themselves.
 pub fn layered_for_bearer(
     store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
@@ -87,7 +87,7 @@ pub fn layered_for_bearer(
     layer.expect("a valid layer").layer(bare())
 }
 
-/// axum, axum-extra's `CookieJar`, and `Json`.
+/// A handler with axum, axum-extra's `CookieJar` and `Json`.
 pub fn by_hand(store: BenchStore) -> Router {
     async fn handler(
         State(store): State<BenchStore>,
@@ -120,20 +120,20 @@ pub fn other_request(method: Method) -> Request<BenchBody> {
         .expect("a valid request")
 }
 
-/// How a logout's cookies come.
+/// The cookies of a logout request.
 #[derive(Clone, Copy, Debug)]
 pub enum Cookies {
     /// The token alone.
     One,
-    /// So many cookies of 20 bytes in one field, the token in their midst.
+    /// This number of cookies of 20 bytes in one field, with the token in the middle.
     Field(usize),
-    /// A field of this many bytes of base64, as access tokens are, in front of the token.
+    /// An access token of this many bytes of base64 before the token, in one field.
     Base64(usize),
-    /// So many fields with a cookie each.
+    /// This number of fields with one cookie each.
     Fields(usize),
 }
 
-/// The token of a session that is open in the store.
+/// Opens a session in the store and returns its token.
 fn open(store: &BenchStore) -> Token {
     let token = Token::generate().expect("a random source");
     let id = SessionId::generate().expect("a random source");
@@ -141,19 +141,19 @@ fn open(store: &BenchStore) -> Token {
     token
 }
 
-/// Text in which each of the 64 digits is as frequent as the others.
+/// Random text with all 64 digits of base64.
 fn base64(bytes: usize) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut state = 1_u32;
     let digits = (0..bytes).map(|_| {
-        // The constants of Numerical Recipes' generator.
+        // The constants of the generator in Numerical Recipes.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         char::from(DIGITS[(state >> 26) as usize])
     });
     digits.collect()
 }
 
-/// A logout of a session that is open in the store, by its cookie.
+/// A logout of an open session with the token in a cookie.
 pub fn logout_request(store: &BenchStore, cookies: Cookies) -> Request<BenchBody> {
     let token = open(store);
     let mine = format!("refreshToken={}", token.expose());
@@ -178,7 +178,7 @@ pub fn logout_request(store: &BenchStore, cookies: Cookies) -> Request<BenchBody
     request_of(&headers)
 }
 
-/// A logout of a session that is open in the store, by its token in `Authorization`.
+/// A logout of an open session with the token in `Authorization`.
 pub fn bearer_request(store: &BenchStore, content_type: &str) -> Request<BenchBody> {
     let bearer = format!("Bearer {}", open(store).expose());
     request_of(&[
@@ -192,7 +192,7 @@ fn request_of(headers: &[(HeaderName, &str)]) -> Request<BenchBody> {
     let mut request = Request::post("/auth/logout")
         .body(Full::default())
         .expect("a valid request");
-    // As hyper does: all values are slices of the one buffer that was read.
+    // All values are slices of one buffer, as in hyper.
     let read = Bytes::from(headers.iter().map(|(_, value)| *value).collect::<String>());
     let mut from = 0;
     for (name, value) in headers {
@@ -208,13 +208,13 @@ pub fn for_axum(request: Request<BenchBody>) -> Request<Body> {
     request.map(Body::new)
 }
 
-/// Calls a service that is ready at once, and answers at once.
+/// Calls a service whose future is ready at the first poll.
 #[inline]
 pub fn call<S, B>(service: &mut S, request: Request<B>) -> S::Response
 where
     S: Service<Request<B>, Error = Infallible>,
 {
-    // In place, as a server polls what it holds.
+    // Polled in place, like in a server.
     let mut future = pin!(service.call(request));
     match future
         .as_mut()

@@ -1,6 +1,7 @@
-//! The guide: what a reader wants to do, a page each. The pages are those of the repository's `docs/`.
+//! The guide: one page per task. The pages are the files of `docs/` in the repository.
 
-/// A page, with the targets that its links have here. Of two definitions of a link, the first one counts.
+/// A page of the guide. The link targets for rustdoc come first, because Markdown uses the first of two
+/// definitions.
 macro_rules! page {
     ($(#[$attribute:meta])* $name:ident, $file:literal) => {
         $(#[$attribute])*

@@ -82,8 +82,8 @@
 //! | know what it costs | [`guide::performance`] |
 //! | know what a browser still shows | [`guide::browsers`] |
 //!
-//! Complete stores are in crates of their own: `tower-logout-sqlx` for SQLite, Postgres, MySQL and
-//! MariaDB, and `tower-logout-redis` for Redis and Valkey. [`MemoryStore`] is here.
+//! Complete stores are separate crates: `tower-logout-sqlx` for SQLite, Postgres, MySQL and MariaDB, and
+//! `tower-logout-redis` for Redis and Valkey. [`MemoryStore`] is part of this crate.
 //!
 //! # Features
 //!
@@ -92,12 +92,13 @@
 //! | `tokio` | yes | the timeout, and revocations that outlive their connection |
 //! | `tracing` | no | one event per logout |
 //! | `metrics` | no | a counter and a histogram of logouts, through the crate `metrics` |
-//! | `retry` | no | `store::RetryStore`, and `tokio` |
-//! | `testing` | no | `testing::Conformance`, the suite that proves a store, and `tokio` |
+//! | `retry` | no | `store::RetryStore`, which needs `tokio` |
+//! | `testing` | no | `testing::Conformance`, the test suite for a store, which needs `tokio` |
 //! | `signed` | no | `CookieEncoding::signed` |
 //! | `private` | no | `CookieEncoding::private` |
 //!
-//! Without `tokio`, or on another executor, a revocation ends with its request and has no timeout.
+//! Without `tokio`, or on another executor, a revocation has no timeout and stops when its request is
+//! dropped.
 //!
 //! [Tower]: https://docs.rs/tower
 

@@ -1,4 +1,4 @@
-//! On a tokio runtime: the timeout, the tasks of detached revocations, and how many there may be.
+//! With tokio: the timeout, the tasks of detached revocations, and their limit.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-/// What all logouts of a layer share.
+/// The limits and the counters that all logouts of a layer share.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     timeout: Duration,
@@ -36,18 +36,18 @@ impl InFlight {
         }
     }
 
-    /// `None` if as many revocations are under way as are allowed.
+    /// Returns `None` if the maximum number of revocations is running.
     pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Arc::clone(self));
         (before < self.max).then_some(permit)
     }
 
-    /// Waits until no detached revocation is under way.
+    /// Waits until no detached revocation is running.
     pub(crate) async fn drained(&self) {
         loop {
             let mut all_ended = pin!(self.all_ended.notified());
-            // Before the look, so that an end after the look is not missed.
+            // Enabled before the check, so that an end right after the check is not missed.
             all_ended.as_mut().enable();
             if self.detached.load(Ordering::Acquire) == 0 {
                 return;
@@ -57,7 +57,7 @@ impl InFlight {
     }
 }
 
-/// Held while a revocation is under way, in a request or behind it.
+/// Held while a revocation is running, in its request or in the background.
 pub(crate) struct Permit(Arc<InFlight>);
 
 impl Drop for Permit {
@@ -66,7 +66,7 @@ impl Drop for Permit {
     }
 }
 
-/// Held while a revocation is under way behind its request.
+/// Held while a revocation is running in the background.
 struct Detached(Arc<InFlight>);
 
 impl Detached {
@@ -86,7 +86,7 @@ impl Drop for Detached {
 
 /// The runtime of one logout.
 pub(crate) struct Runtime {
-    /// The runtime of the first poll that is left pending, else of the drop.
+    /// The runtime of the first pending poll, or of the drop.
     handle: Option<Handle>,
     in_flight: Arc<InFlight>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -131,8 +131,8 @@ impl Runtime {
         }
     }
 
-    /// Lets an operation end in a task of its own. `ended` gets the output, or `None` if the operation
-    /// was given up.
+    /// Finishes an operation in a separate task. `ended` gets the output, or `None` if the operation was
+    /// given up.
     pub(crate) fn spawn<F>(
         mut self,
         operation: F,
@@ -145,7 +145,7 @@ impl Runtime {
         let detached = Detached::new(Arc::clone(&self.in_flight));
         let task = async move {
             let _detached = detached;
-            // A runtime may have no timer.
+            // Panics if the runtime has no timer.
             let sleep = AssertUnwindSafe(|| tokio::time::sleep(timeout));
             match catch_unwind(sleep) {
                 Ok(sleep) => match select(operation, Box::pin(sleep)).await {
