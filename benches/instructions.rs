@@ -1,32 +1,37 @@
-//! Instructions, counted by callgrind: `cargo bench --features memory,tokio,tracing --bench
-//! instructions`.
+//! Counts the instructions of a user's build with callgrind:
+//! `cargo bench -p tower-logout-benches --bench instructions`.
 //!
-//! It needs valgrind and, of the version in `Cargo.toml`, gungraun-runner.
+//! A count beyond its limit fails the run. The benches need valgrind and the gungraun-runner of the version
+//! in `Cargo.lock`.
 
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::expect_used
-)]
-
-mod subjects;
+#![allow(clippy::expect_used)]
 
 use std::convert::Infallible;
 use std::hint::black_box;
 
 use gungraun::prelude::*;
-use http::Request;
-use tower::Service;
-use tower_logout::MemoryStore;
-
+use gungraun::{Callgrind, EventKind};
+use http::{Method, Request};
 use subjects::{
-    BenchBody, Cookies, bare, bearer_request, by_hand, call, for_axum, layered, layered_for_bearer,
-    layered_for_grpc, logout_request, other_request,
+    BenchBody, BenchStore, Cookies, bare, bearer_request, by_hand, call, for_axum, layered,
+    layered_for_bearer, layered_for_grpc, logout_request, other_request,
 };
+use tower::Service;
 
-/// A service and a request for it. The service has answered before, so that what is made once is
-/// made.
+/// The instructions of a request without the layer.
+const BARE: u64 = 750;
+
+/// Fails the run if there are more instructions.
+fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, instructions)]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+/// Returns a service and a request. The service has answered a request before, so the count excludes
+/// one-time setup.
 fn warm<S, B>(
     mut service: S,
     mut request: impl FnMut() -> Request<B>,
@@ -38,18 +43,24 @@ where
     (Box::leak(Box::new(service)), request())
 }
 
-fn pass_bare() -> (
+fn pass_bare(
+    method: Method,
+) -> (
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    warm(bare(), other_request)
+    warm(bare(), move || other_request(method.clone()))
 }
 
-fn pass_layer() -> (
+fn pass_layer(
+    method: Method,
+) -> (
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    warm(layered(MemoryStore::new()), other_request)
+    warm(layered(BenchStore::default()), move || {
+        other_request(method.clone())
+    })
 }
 
 fn logout_layer(
@@ -58,7 +69,7 @@ fn logout_layer(
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     warm(layered(store.clone()), move || {
         logout_request(&store, cookies)
     })
@@ -68,7 +79,7 @@ fn logout_bearer() -> (
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     warm(layered_for_bearer(store.clone()), move || {
         bearer_request(&store, "application/json")
     })
@@ -78,22 +89,25 @@ fn logout_grpc() -> (
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     warm(layered_for_grpc(store.clone()), move || {
         bearer_request(&store, "application/grpc")
     })
 }
 
 fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<axum::body::Body>) {
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     warm(by_hand(store.clone()), move || {
         for_axum(logout_request(&store, cookies))
     })
 }
 
 #[library_benchmark]
-#[bench::bare(pass_bare())]
-#[bench::layer(pass_layer())]
+#[bench::bare_get(args = (pass_bare(Method::GET)), config = at_most(BARE))]
+#[bench::layer_get(args = (pass_layer(Method::GET)), config = at_most(BARE + 64))]
+#[bench::bare_post(args = (pass_bare(Method::POST)), config = at_most(BARE))]
+// The limit is higher for `POST`, because the comparison of the path needs two calls into the crate http.
+#[bench::layer_post(args = (pass_layer(Method::POST)), config = at_most(BARE + 100))]
 fn pass_through<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
 where
     S: Service<Request<B>, Error = Infallible>,
@@ -102,15 +116,16 @@ where
 }
 
 #[library_benchmark]
-#[bench::layer_one_cookie(logout_layer(Cookies::One))]
+#[bench::layer_one_cookie(args = (logout_layer(Cookies::One)), config = at_most(6_500))]
 #[bench::by_hand_one_cookie(logout_by_hand(Cookies::One))]
-#[bench::layer_bearer(logout_bearer())]
-#[bench::layer_grpc(logout_grpc())]
-#[bench::layer_8_kib(logout_layer(Cookies::Field(400)))]
+#[bench::layer_bearer(args = (logout_bearer()), config = at_most(6_500))]
+#[bench::layer_grpc(args = (logout_grpc()), config = at_most(8_500))]
+#[bench::layer_8_kib(args = (logout_layer(Cookies::Field(400))), config = at_most(9_000))]
 #[bench::by_hand_8_kib(logout_by_hand(Cookies::Field(400)))]
-#[bench::layer_64_kib(logout_layer(Cookies::Field(3200)))]
+#[bench::layer_8_kib_base64(args = (logout_layer(Cookies::Base64(8192))), config = at_most(9_000))]
+#[bench::layer_64_kib(args = (logout_layer(Cookies::Field(3200))), config = at_most(17_000))]
 #[bench::by_hand_64_kib(logout_by_hand(Cookies::Field(3200)))]
-#[bench::layer_400_fields(logout_layer(Cookies::Fields(400)))]
+#[bench::layer_400_fields(args = (logout_layer(Cookies::Fields(400))), config = at_most(75_000))]
 #[bench::by_hand_400_fields(logout_by_hand(Cookies::Fields(400)))]
 fn logout<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
 where

@@ -1,17 +1,12 @@
-//! Time: `cargo bench --all-features --bench logout`.
-
-#![allow(missing_docs, unreachable_pub, clippy::expect_used)]
-
-mod subjects;
+//! Measures the time: `cargo bench -p tower-logout-benches --bench logout`.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use tower_logout::MemoryStore;
-
+use http::Method;
 use subjects::{
-    Cookies, bare, bearer_request, by_hand, call, for_axum, layered, layered_for_bearer,
-    layered_for_grpc, logout_request, other_request,
+    BenchStore, Cookies, bare, bearer_request, by_hand, call, for_axum, layered,
+    layered_for_bearer, layered_for_grpc, logout_request, other_request,
 };
 
 const SHAPES: [(&str, Cookies); 4] = [
@@ -26,15 +21,15 @@ fn pass_through(criterion: &mut Criterion) {
     let mut service = bare();
     group.bench_function("bare", |bencher| {
         bencher.iter_batched(
-            other_request,
+            || other_request(Method::GET),
             |request| black_box(call(&mut service, request)),
             BatchSize::SmallInput,
         );
     });
-    let mut service = layered(MemoryStore::new());
+    let mut service = layered(BenchStore::default());
     group.bench_function("layer", |bencher| {
         bencher.iter_batched(
-            other_request,
+            || other_request(Method::GET),
             |request| black_box(call(&mut service, request)),
             BatchSize::SmallInput,
         );
@@ -45,7 +40,7 @@ fn pass_through(criterion: &mut Criterion) {
 fn logout(criterion: &mut Criterion) {
     for (name, cookies) in SHAPES {
         let mut group = criterion.benchmark_group(format!("logout, {name}"));
-        let store = MemoryStore::new();
+        let store = BenchStore::default();
         let mut service = layered(store.clone());
         group.bench_function("layer", |bencher| {
             bencher.iter_batched(
@@ -54,7 +49,7 @@ fn logout(criterion: &mut Criterion) {
                 BatchSize::LargeInput,
             );
         });
-        let store = MemoryStore::new();
+        let store = BenchStore::default();
         let mut service = by_hand(store.clone());
         group.bench_function("by hand", |bencher| {
             bencher.iter_batched(
@@ -69,7 +64,7 @@ fn logout(criterion: &mut Criterion) {
 
 fn logout_without_cookies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("logout, token in a header");
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     let mut service = layered_for_bearer(store.clone());
     group.bench_function("bearer", |bencher| {
         bencher.iter_batched(
@@ -78,7 +73,7 @@ fn logout_without_cookies(criterion: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
-    let store = MemoryStore::new();
+    let store = BenchStore::default();
     let mut service = layered_for_grpc(store.clone());
     group.bench_function("gRPC", |bencher| {
         bencher.iter_batched(

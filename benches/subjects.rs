@@ -1,9 +1,13 @@
-//! What is measured: a bare service, the layer over it, and the handler that one would write by
-//! hand.
+//! The services of the benches: a bare service, the service with the layer, and a handler written by hand.
+//! All use the same simple store.
 
+#![allow(clippy::expect_used)]
+
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
@@ -13,18 +17,41 @@ use axum::{Json, Router};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
 use bytes::Bytes;
-use futures::FutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
-use tower_logout::store::SessionStore;
-use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore};
+use tower_logout::store::SessionId;
+use tower_logout::{
+    BoxError, LogoutLayer, Revocation, Token, TokenSource, TokenStore, async_trait,
+};
 
 pub type BenchBody = Full<Bytes>;
 
-/// Whose future holds the request, as that of any handler does.
+/// Sessions by their tokens. Clones share the sessions.
+#[derive(Clone, Default)]
+pub struct BenchStore {
+    sessions: Arc<Mutex<HashMap<String, SessionId>>>,
+}
+
+impl BenchStore {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, SessionId>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl TokenStore for BenchStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        Ok(match self.sessions().remove(token.expose()) {
+            Some(id) => Revocation::Sessions(id.into()),
+            None => Revocation::NotFound,
+        })
+    }
+}
+
+/// A service whose future holds the request, like the future of any handler.
 pub fn bare()
 -> impl Service<Request<BenchBody>, Response = Response<BenchBody>, Error = Infallible> + Clone {
     service_fn(|request: Request<BenchBody>| async move {
@@ -34,14 +61,14 @@ pub fn bare()
 }
 
 pub fn layered(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     LogoutLayer::new(store).layer(bare())
 }
 
-/// The layer as a gRPC server has it: tokens in metadata, answers with trailers.
+/// The layer of a gRPC server, with tokens in metadata and answers with trailers.
 pub fn layered_for_grpc(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     let layer = LogoutLayer::builder(store)
         .grpc()
@@ -50,9 +77,9 @@ pub fn layered_for_grpc(
     layer.expect("a valid layer").layer(bare())
 }
 
-/// The layer for clients that keep their token themselves.
+/// The layer for clients that store their token themselves.
 pub fn layered_for_bearer(
-    store: MemoryStore,
+    store: BenchStore,
 ) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
     let layer = LogoutLayer::builder(store)
         .token_source(TokenSource::bearer())
@@ -60,10 +87,10 @@ pub fn layered_for_bearer(
     layer.expect("a valid layer").layer(bare())
 }
 
-/// axum, axum-extra's `CookieJar`, and `Json`.
-pub fn by_hand(store: MemoryStore) -> Router {
+/// A handler with axum, axum-extra's `CookieJar` and `Json`.
+pub fn by_hand(store: BenchStore) -> Router {
     async fn handler(
-        State(store): State<MemoryStore>,
+        State(store): State<BenchStore>,
         jar: CookieJar,
     ) -> (StatusCode, CookieJar, Json<Value>) {
         if let Some(cookie) = jar.get("refreshToken") {
@@ -84,37 +111,50 @@ pub fn by_hand(store: MemoryStore) -> Router {
         .with_state(store)
 }
 
-pub fn other_request() -> Request<BenchBody> {
-    Request::get("/me")
+pub fn other_request(method: Method) -> Request<BenchBody> {
+    Request::builder()
+        .method(method)
+        .uri("/me")
         .header("cookie", "refreshToken=t; theme=dark")
         .body(Full::default())
         .expect("a valid request")
 }
 
-/// How a logout's cookies come.
+/// The cookies of a logout request.
 #[derive(Clone, Copy, Debug)]
 pub enum Cookies {
     /// The token alone.
     One,
-    /// So many cookies of 20 bytes in one field, the token in their midst.
+    /// This number of cookies of 20 bytes in one field, with the token in the middle.
     Field(usize),
-    /// So many fields with a cookie each.
+    /// An access token of this many bytes of base64 before the token, in one field.
+    Base64(usize),
+    /// This number of fields with one cookie each.
     Fields(usize),
 }
 
-/// The token of a session that is open in the store.
-fn open(store: &MemoryStore) -> Token {
+/// Opens a session in the store and returns its token.
+fn open(store: &BenchStore) -> Token {
     let token = Token::generate().expect("a random source");
-    store
-        .open("alice", &token)
-        .now_or_never()
-        .expect("ready at once")
-        .expect("room for a session");
+    let id = SessionId::generate().expect("a random source");
+    store.sessions().insert(token.expose().into(), id);
     token
 }
 
-/// A logout of a session that is open in the store, by its cookie.
-pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBody> {
+/// Random text with all 64 digits of base64.
+fn base64(bytes: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = 1_u32;
+    let digits = (0..bytes).map(|_| {
+        // The constants of the generator in Numerical Recipes.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(DIGITS[(state >> 26) as usize])
+    });
+    digits.collect()
+}
+
+/// A logout of an open session with the token in a cookie.
+pub fn logout_request(store: &BenchStore, cookies: Cookies) -> Request<BenchBody> {
     let token = open(store);
     let mine = format!("refreshToken={}", token.expose());
     let other = |n| format!("cookie{n:04}=12345678");
@@ -125,6 +165,7 @@ pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBod
             pairs.insert(count / 2, mine);
             vec![pairs.join("; ")]
         }
+        Cookies::Base64(bytes) => vec![format!("accessToken={}; {mine}", base64(bytes))],
         Cookies::Fields(count) => (0..count).map(other).chain([mine]).collect(),
     };
     let headers = [
@@ -137,8 +178,8 @@ pub fn logout_request(store: &MemoryStore, cookies: Cookies) -> Request<BenchBod
     request_of(&headers)
 }
 
-/// A logout of a session that is open in the store, by its token in `Authorization`.
-pub fn bearer_request(store: &MemoryStore, content_type: &str) -> Request<BenchBody> {
+/// A logout of an open session with the token in `Authorization`.
+pub fn bearer_request(store: &BenchStore, content_type: &str) -> Request<BenchBody> {
     let bearer = format!("Bearer {}", open(store).expose());
     request_of(&[
         (HOST, "localhost:3000"),
@@ -151,7 +192,7 @@ fn request_of(headers: &[(HeaderName, &str)]) -> Request<BenchBody> {
     let mut request = Request::post("/auth/logout")
         .body(Full::default())
         .expect("a valid request");
-    // As hyper does: all values are slices of the one buffer that was read.
+    // All values are slices of one buffer, as in hyper.
     let read = Bytes::from(headers.iter().map(|(_, value)| *value).collect::<String>());
     let mut from = 0;
     for (name, value) in headers {
@@ -167,13 +208,13 @@ pub fn for_axum(request: Request<BenchBody>) -> Request<Body> {
     request.map(Body::new)
 }
 
-/// Calls a service that is ready at once, and answers at once.
+/// Calls a service whose future is ready at the first poll.
 #[inline]
 pub fn call<S, B>(service: &mut S, request: Request<B>) -> S::Response
 where
     S: Service<Request<B>, Error = Infallible>,
 {
-    // In place, as a server polls what it holds.
+    // Polled in place, like in a server.
     let mut future = pin!(service.call(request));
     match future
         .as_mut()

@@ -36,7 +36,7 @@ use tower_logout::store::{Rotation, Session, SessionId, SessionStore, delete_exp
 use tower_logout::{AuthCookies, BoxError, LogoutLayer, Token};
 use tower_logout_sqlx::SqlStore;
 
-const ACCESS_LIFETIME: Duration = Duration::from_mins(5);
+const ACCESS_LIFETIME: Duration = Duration::from_secs(5 * 60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
     let store = connect(&database).await?;
     tokio::spawn(delete_expired_every(
-        Duration::from_hours(1),
+        Duration::from_secs(3600),
         Arc::clone(&store),
         |error| eprintln!("cannot delete expired sessions: {error}"),
     ));

@@ -1,4 +1,4 @@
-//! The response body: the inner service's, or the answer to a logout.
+//! The response body: the body of the inner service, or of the answer to a logout.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,8 +10,10 @@ use pin_project_lite::pin_project;
 use crate::reply::ReplyBody;
 
 pin_project! {
-    /// Response body of [`Logout`](crate::service::Logout) and [`LogoutEndpoint`](crate::service::LogoutEndpoint): the
-    /// inner service's body, forwarded unchanged, or the [`ReplyBody`] of a logout.
+    /// Response body of [`Logout`](crate::service::Logout) and
+    /// [`LogoutEndpoint`](crate::service::LogoutEndpoint).
+    ///
+    /// The body is either the inner service's body, forwarded unchanged, or the [`ReplyBody`] of a logout.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

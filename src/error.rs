@@ -1,38 +1,39 @@
-//! What a configuration can get wrong.
+//! The errors of a configuration.
 
 use std::fmt;
 
-/// A configuration that could not keep the promise, refused when it is built.
+/// A configuration with which a logout could not work, or would not be safe.
 ///
 /// Returned by [`AuthCookiesBuilder::build`](crate::cookies::AuthCookiesBuilder::build),
 /// [`LogoutLayerBuilder::build`](crate::builder::LogoutLayerBuilder::build),
-/// [`OriginCheck::add_trusted_origin`](crate::csrf::OriginCheck::add_trusted_origin) and
-/// [`Redirect`](crate::reply::Redirect). Its `Display` says what was wrong and what
-/// to do.
+/// [`OriginCheck::add_trusted_origin`](crate::csrf::OriginCheck::add_trusted_origin),
+/// [`Redirect`](crate::reply::Redirect), [`TokenSource::header`](crate::token::TokenSource::header) and
+/// [`TokenSource::metadata`](crate::token::TokenSource::metadata). The `Display` text says what is wrong
+/// and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The logout path is not one that a request line can hold.
+    /// No request line can contain the logout path.
     #[non_exhaustive]
     InvalidPath {
         /// The path as given.
         path: String,
     },
-    /// A logout would need neither JSON nor an origin check, so a form of any site could send one.
+    /// JSON is not required and there is no origin check, so a form on any site could send a logout.
     NoCsrfProof,
-    /// Two logouts are described under the same path.
+    /// Two logouts have the same path.
     #[non_exhaustive]
     DuplicatePath {
-        /// The path they share.
+        /// The path of both.
         path: String,
     },
-    /// A cookie's name is empty or holds a character that RFC 6265 §4.1.1 does not allow.
+    /// The name of a cookie is empty or has a character that RFC 6265 §4.1.1 does not allow.
     #[non_exhaustive]
     InvalidCookieName {
         /// The name as given.
         name: String,
     },
-    /// A cookie's `Path` or `Domain` is one that a browser would ignore.
+    /// A browser would ignore the `Path` or `Domain` of a cookie.
     #[non_exhaustive]
     InvalidCookieAttribute {
         /// The cookie's name.
@@ -42,52 +43,53 @@ pub enum ConfigError {
         /// The value as given.
         value: String,
     },
-    /// A name prefix, `SameSite=None` or `Partitioned` demands what the cookie does not have, so
-    /// that a browser would drop it when it is set, and its removal as well.
+    /// The cookie lacks an attribute that its name prefix, `SameSite=None` or `Partitioned` requires.
+    ///
+    /// A browser would drop both the cookie and its removal.
     #[non_exhaustive]
     UnmetCookieRequirement {
-        /// The cookie's name.
+        /// The name of the cookie.
         name: String,
-        /// What makes the demand: `"__Host-"`, `"SameSite=None"`, …
+        /// The prefix or attribute with the requirement, for example `"__Host-"` or `"SameSite=None"`.
         because: &'static str,
-        /// What is demanded: `"Secure"`, `"Path=/"`, …
+        /// The missing attribute, for example `"Secure"` or `"Path=/"`.
         requires: &'static str,
     },
-    /// Two cookies are described under the same name, or one removal twice.
+    /// The access and the refresh cookie have the same name, or one cookie is described twice.
     #[non_exhaustive]
     DuplicateCookie {
-        /// The name they share.
+        /// The name of both.
         name: String,
     },
-    /// The refresh cookie's `Path` does not cover the logout path: no browser would send it there.
+    /// No browser would send a refresh cookie to the logout path, because its `Path` does not cover it.
     #[non_exhaustive]
     RefreshCookieNotSent {
-        /// The refresh cookie's name.
+        /// The name of the refresh cookie.
         name: String,
-        /// Its `Path`.
+        /// The `Path` of the refresh cookie.
         cookie_path: String,
-        /// The logout path.
+        /// The logout path, as a browser sees it.
         logout_path: String,
     },
-    /// A token is to be read from a header that can hold none.
+    /// A [`TokenSource`](crate::token::TokenSource) names a header that cannot contain a token.
     #[non_exhaustive]
     InvalidTokenHeader {
-        /// The header's name as given.
+        /// The name of the header as given.
         name: String,
     },
-    /// A token is to be read from gRPC metadata that can hold none.
+    /// A [`TokenSource`](crate::token::TokenSource) names a metadata key that cannot contain a token.
     #[non_exhaustive]
     InvalidTokenMetadata {
         /// The key as given.
         key: String,
     },
-    /// The target of a redirect is one that a browser might read as another.
+    /// A browser might read the target of a redirect as another page.
     #[non_exhaustive]
     InvalidRedirect {
         /// The target as given.
         target: String,
     },
-    /// A trusted origin is not one that a browser would send.
+    /// No browser sends this text as an `Origin`.
     #[non_exhaustive]
     InvalidOrigin {
         /// The origin as given.
@@ -100,16 +102,16 @@ impl fmt::Display for ConfigError {
         match self {
             Self::InvalidPath { path } => write!(
                 f,
-                "no request can have the path {path:?}: give it as on the request line, \
-                 such as \"/auth/logout\", without host, query or fragment"
+                "no request can have the path {path:?}: write it as on the request line, \
+                 for example \"/auth/logout\", without host, query or fragment"
             ),
             Self::NoCsrfProof => f.write_str(
-                "a form on any site could log your users out: leave require_json on, or set an \
+                "a form on any site could log your users out: keep require_json on, or set an \
                  origin_check",
             ),
             Self::DuplicatePath { path } => write!(
                 f,
-                "two logouts have the path {path:?}: give each scope a path of its own"
+                "two logouts have the path {path:?}: give each logout its own path"
             ),
             Self::InvalidCookieName { name } => write!(
                 f,
@@ -122,9 +124,9 @@ impl fmt::Display for ConfigError {
                 value,
             } => write!(
                 f,
-                "a browser would ignore {attribute}={value:?} of cookie {name:?}: a Path starts \
-                 with '/', a Domain is a host name, both are ASCII of at most 1024 bytes without \
-                 spaces, control characters or ';'"
+                "a browser would ignore {attribute}={value:?} of cookie {name:?}: start a Path \
+                 with '/', use a host name as the Domain, and write both in ASCII of at most 1024 \
+                 bytes without spaces, control characters or ';'"
             ),
             Self::UnmetCookieRequirement {
                 name,
@@ -136,8 +138,8 @@ impl fmt::Display for ConfigError {
             ),
             Self::DuplicateCookie { name } => write!(
                 f,
-                "cookie {name:?} is described twice: give each cookie a name of its own, and each \
-                 further removal another Path or Domain"
+                "cookie {name:?} is described twice: give each cookie its own name, or each further \
+                 cookie of the same name another Path or Domain"
             ),
             Self::RefreshCookieNotSent {
                 name,
@@ -146,30 +148,30 @@ impl fmt::Display for ConfigError {
             } => write!(
                 f,
                 "no browser would send cookie {name:?} with Path={cookie_path} to {logout_path}: \
-                 give it a Path that covers the logout path, or move the logout path below it"
+                 give the cookie a Path that covers the logout path, move the logout path below \
+                 {cookie_path}, or set public_prefix if a proxy or a router strips a prefix"
             ),
             Self::InvalidTokenHeader { name } => write!(
                 f,
-                "no token can be read from a header named {name:?}: give the name of a header that \
-                 holds a token and nothing else, such as \"x-refresh-token\""
+                "no token can be read from a header named {name:?}: name a header whose value is a \
+                 token and nothing else, for example \"x-refresh-token\""
             ),
             Self::InvalidTokenMetadata { key } => write!(
                 f,
-                "no token can be read from gRPC metadata with the key {key:?}: give an ASCII key \
-                 that neither ends in \"-bin\" nor begins with \"grpc-\", such as \
-                 \"refresh-token\", or read it with TokenSource::from_fn"
+                "no token can be read from gRPC metadata with the key {key:?}: use an ASCII key \
+                 that neither ends in \"-bin\" nor begins with \"grpc-\", for example \
+                 \"refresh-token\", or read the token with TokenSource::from_fn"
             ),
             Self::InvalidRedirect { target } => write!(
                 f,
-                "a browser might read {target:?} as another page: give a path such as \"/login\", or \
-                 an http or https URL without a user name, in ASCII without spaces and '\\\\'"
+                "a browser might read {target:?} as another page: use a path such as \"/login\", or \
+                 an http or https URL without a user name, in ASCII without spaces or '\\\\'"
             ),
             Self::InvalidOrigin { origin } => write!(
                 f,
-                "no browser sends {origin:?} as an Origin: give scheme and host in lower case, \
-                 and the port only where it is not the default, such as \
-                 \"https://app.example.com\" or \"capacitor://localhost\"; international names in \
-                 punycode"
+                "no browser sends {origin:?} as an Origin: write the scheme and the host in lower \
+                 case, international names in punycode, and the port only if it is not the default, \
+                 for example \"https://app.example.com\" or \"capacitor://localhost\""
             ),
         }
     }

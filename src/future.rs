@@ -1,4 +1,4 @@
-//! The response future: the inner service's, or a logout.
+//! The response future: the future of the inner service, or of a logout.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,10 +14,11 @@ use crate::detach::Detachable;
 use crate::reply::Answer;
 
 pin_project! {
-    /// Response future of [`Logout`](crate::service::Logout) and [`LogoutEndpoint`](crate::service::LogoutEndpoint).
+    /// Response future of [`Logout`](crate::service::Logout) and
+    /// [`LogoutEndpoint`](crate::service::LogoutEndpoint).
     ///
-    /// If the future of a logout is dropped before its answer, the tokio runtime takes the revocation
-    /// over (feature `tokio`).
+    /// If the future of a logout is dropped before the answer, the revocation continues as a task on the
+    /// tokio runtime (feature `tokio`).
     pub struct ResponseFuture<F> {
         #[pin]
         inner: Inner<F>,
@@ -32,7 +33,7 @@ pin_project! {
     }
 }
 
-/// A logout under way, and what its answer needs. Boxed, so that a future that passes is no larger.
+/// A logout in progress. Boxed, so that the future of other requests stays small.
 pub(crate) struct LoggingOut {
     pub(crate) operation: Detachable,
     pub(crate) request: Parts,
@@ -56,7 +57,7 @@ impl<F> ResponseFuture<F> {
     }
 }
 
-/// Cold and out of line, so that a request that passes is polled in its caller.
+/// Cold and not inlined, so that the compiler inlines the poll of other requests into its caller.
 #[cold]
 #[inline(never)]
 fn poll_logout<B, E>(

@@ -12,23 +12,26 @@ use crate::route::Action;
 use crate::service::{Config, Logout, LogoutEndpoint};
 use crate::store::{Scope, SubjectStore, TokenStore};
 
-/// Layer that takes logouts out of a stack.
+/// Layer that answers logout requests and passes all others to the inner service.
 ///
-/// See the [crate's front page](crate) for an example, and for where to place it.
+/// See the [front page](crate) for an example, and [`guide::placement`](crate::guide::placement) for where
+/// to put the layer.
 #[must_use = "a layer does nothing until it is added to a stack"]
 pub struct LogoutLayer<T> {
     config: Arc<Config<T>>,
 }
 
 impl<T: TokenStore> LogoutLayer<T> {
-    /// The contract, with no further setting: `POST /auth/logout` with JSON as content type, the
-    /// default [`AuthCookies`](crate::cookies::AuthCookies), a deadline of 5 seconds.
+    /// Creates a layer with the defaults: `POST /auth/logout` with `Content-Type: application/json`, the
+    /// default [`AuthCookies`](crate::cookies::AuthCookies), and a timeout of 5 seconds.
+    ///
+    /// [`guide::endpoint`](crate::guide::endpoint) describes the defaults in full.
     ///
     /// ```
     /// use tower_logout::{LogoutLayer, Revocation, store_fn};
     ///
     /// let layer = LogoutLayer::new(store_fn(|token| async move {
-    ///     println!("{token} is to be ended");
+    ///     println!("logout with {token}");
     ///     Ok(Revocation::Revoked)
     /// }));
     /// ```
@@ -36,7 +39,7 @@ impl<T: TokenStore> LogoutLayer<T> {
         Self::builder(store).assemble()
     }
 
-    /// Starts from the defaults of [`new`](Self::new).
+    /// Creates a builder that starts from the defaults of [`new`](Self::new).
     ///
     /// ```
     /// use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -51,10 +54,11 @@ impl<T: TokenStore> LogoutLayer<T> {
         LogoutLayerBuilder::new(store)
     }
 
-    /// The same logout as an endpoint without an inner service.
+    /// Returns the logout as an endpoint: a service without an inner service, to mount on a route.
     ///
-    /// The endpoint does not look at the path; the builder's [`path`](LogoutLayerBuilder::path)
-    /// still says which path the refresh cookie has to reach.
+    /// The endpoint ignores the path of a request. Still set [`path`](LogoutLayerBuilder::path) to the
+    /// route, because [`build`](LogoutLayerBuilder::build) checks that a browser sends the refresh cookie
+    /// there.
     ///
     /// ```
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
@@ -71,7 +75,7 @@ impl<T: TokenStore> LogoutLayer<T> {
         LogoutEndpoint::new(Arc::clone(&self.config), Action::this())
     }
 
-    /// [`endpoint`](Self::endpoint) for another [`Scope`] than the session of the presented token.
+    /// Returns an [`endpoint`](Self::endpoint) that ends the sessions of this [`Scope`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,10 +96,12 @@ impl<T: TokenStore> LogoutLayer<T> {
         LogoutEndpoint::new(Arc::clone(&self.config), Action::new(scope))
     }
 
-    /// Waits until no revocation runs in the background any more: the last step of a graceful
-    /// shutdown, after the server has stopped taking requests.
+    /// Waits until no revocation runs in the background.
     ///
-    /// A store that never answers keeps it waiting; put a timeout around it.
+    /// This is the last step of a graceful shutdown, after the server has stopped accepting requests. If a
+    /// store does not answer, the wait lasts up to
+    /// [`detached_timeout`](LogoutLayerBuilder::detached_timeout). Add a timeout of your own if that is too
+    /// long.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -110,11 +116,8 @@ impl<T: TokenStore> LogoutLayer<T> {
     /// ```
     #[cfg(feature = "tokio")]
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
-        let tracker = self.config.in_flight.tracker.clone();
-        async move {
-            tracker.close();
-            tracker.wait().await;
-        }
+        let in_flight = Arc::clone(&self.config.in_flight);
+        async move { in_flight.drained().await }
     }
 }
 

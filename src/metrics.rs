@@ -1,4 +1,4 @@
-//! Counts the logouts, and how long they latency, for whoever has installed a recorder of `metrics`.
+//! Counts the logouts and measures their latency, through the recorder of the crate `metrics`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use crate::outcome::Outcome;
 use crate::token::{TokenSourceKind, TokenSourceKinds};
 
-/// Labels that are literals cost no allocation, so each outcome and each kind is spelt out.
+/// Label values are literals where possible, because a literal needs no allocation.
 macro_rules! measure {
     ($outcome:literal, $token_sources:expr, $latency:expr) => {{
         count!($outcome, $token_sources);

@@ -1,4 +1,4 @@
-//! Tells the operator what became of a logout.
+//! Reports the outcome of a logout: the event, the metrics and the callback.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::token::TokenSourceKinds;
 
 pub(crate) type OnOutcome = Arc<dyn Fn(&Outcome, Duration) + Send + Sync>;
 
-/// Watches one logout, from its start.
+/// Observes one logout from its start.
 #[derive(Clone)]
 pub(crate) struct Observer {
     started: Instant,
     on_outcome: Option<OnOutcome>,
-    /// What the request presented.
+    /// Where the request presented tokens.
     pub(crate) token_sources: TokenSourceKinds,
     pub(crate) scope: Scope,
 }
@@ -34,7 +34,7 @@ impl Observer {
         }
     }
 
-    /// Once per logout.
+    /// Reports the outcome. Called once per logout.
     pub(crate) fn report(&self, outcome: &Outcome) {
         #[cfg(feature = "tracing")]
         if is_traced() {
@@ -45,8 +45,8 @@ impl Observer {
         self.call_back(outcome);
     }
 
-    /// For a revocation that ended after its logout had been answered. The timeout was its event, and
-    /// counted.
+    /// Reports a revocation that ended after the timeout. Only the callback is called, because the timeout
+    /// already had an event and was counted.
     pub(crate) fn report_late(&self, outcome: &Outcome) {
         self.call_back(outcome);
     }
@@ -54,13 +54,13 @@ impl Observer {
     fn call_back(&self, outcome: &Outcome) {
         if let Some(on_outcome) = &self.on_outcome {
             let latency = self.started.elapsed();
-            // The session is ended, whatever becomes of its record.
+            // A panic of the callback must not turn an ended session into a failed logout.
             let _ = catch_unwind(AssertUnwindSafe(|| on_outcome(outcome, latency)));
         }
     }
 }
 
-/// Whether anybody listens to any event: where nobody does, a logout need not look for its span.
+/// Whether any subscriber is interested in events. If not, a logout does not look up its span.
 #[cfg(feature = "tracing")]
 pub(crate) fn is_traced() -> bool {
     use tracing::level_filters::LevelFilter;

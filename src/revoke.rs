@@ -1,17 +1,17 @@
-//! The operation of a logout: it ends all that was presented.
+//! The operation of a logout: it revokes every presented token.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures::FutureExt;
+use futures_util::FutureExt;
 
 use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
 use crate::route::Action;
 use crate::store::{BoxError, Incomplete, Revocation, Scope, SessionIds, SubjectStore, TokenStore};
 use crate::token::{Presented, Token};
 
-/// Ends what all presented tokens stand for. One that fails keeps none of the others from ending.
+/// Revokes each presented token. An error for one token does not stop the others.
 pub(crate) async fn revoke_all<T: TokenStore>(
     store: &T,
     action: Action<T>,
@@ -31,7 +31,7 @@ pub(crate) async fn revoke_all<T: TokenStore>(
     revoked.outcome(presented, action.scope)
 }
 
-/// Ends the sessions of the subjects that the tokens name.
+/// Revokes the sessions of the subjects of the tokens.
 pub(crate) async fn revoke_subjects<T: SubjectStore>(
     store: &T,
     tokens: &[Token],
@@ -53,7 +53,7 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
         revoked.add(result, tokens);
     }
     if subjects.is_empty() || revoked.failure.is_some() {
-        // Until all others have ended, the tokens name the subject for another attempt.
+        // The presented tokens stay alive, so that they still name the subject when the client tries again.
         return;
     }
     if scope == Scope::All {
@@ -72,22 +72,23 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
     }
 }
 
-/// What a call to a store came to, or its panic.
+/// The result of a call to a store, or its panic.
 type Caught<R> = Result<Result<R, BoxError>, Box<dyn Any + Send>>;
 
-/// The store is called in `call`, since it may panic before it returns a future.
+/// Catches a panic. `call` has to call the store when it is polled, because a store can panic before it
+/// returns a future.
 fn caught<R>(call: impl Future<Output = Result<R, BoxError>>) -> impl Future<Output = Caught<R>> {
     AssertUnwindSafe(call).catch_unwind()
 }
 
-/// What became of the calls to a store.
+/// The results of the store calls of one logout.
 #[derive(Default)]
 pub(crate) struct Revoked {
     ended: SessionIds,
     any_ended: bool,
     failure: Option<Failure>,
     names_no_subject: bool,
-    /// No presented token was live, so the session that was to be kept has ended with the others.
+    /// No presented token was live, so there was no session to keep.
     kept_none: bool,
 }
 
@@ -112,7 +113,7 @@ impl Revoked {
         None
     }
 
-    /// It is the store's code that says what the error is made of, and puts it into words.
+    /// Catches a panic here too: `source` and `Display` of the error are code of the store.
     #[inline(never)]
     fn fail(&mut self, error: BoxError, tokens: &[Token]) {
         let read = AssertUnwindSafe(move || {

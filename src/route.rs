@@ -1,6 +1,6 @@
-//! Which requests are a logout, and of what scope.
+//! The routes: which requests are a logout, and with which scope.
 
-use futures::future::BoxFuture;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Uri};
 use smallvec::SmallVec;
 
@@ -12,11 +12,11 @@ use crate::token::Token;
 /// The path of the default logout.
 pub(crate) const DEFAULT_PATH: &str = "/auth/logout";
 
-/// What a logout asks of the store.
+/// The store call of a logout.
 pub(crate) struct Action<T> {
     pub(crate) scope: Scope,
-    /// How the sessions of the tokens' subjects are ended, where the scope is wider than this one. A
-    /// function, so that a store without subjects need not have such scopes.
+    /// Revokes the sessions of the subjects, if the scope is wider than one session. A function pointer,
+    /// because only a `SubjectStore` can do so.
     pub(crate) revoke_subjects: Option<RevokeSubjects<T>>,
 }
 
@@ -54,7 +54,7 @@ impl<T: SubjectStore> Action<T> {
     }
 }
 
-/// A path that is taken out of the stack, for `POST` only.
+/// A path whose `POST` requests are logouts.
 pub(crate) struct Route<T> {
     path: Box<str>,
     pub(crate) action: Action<T>,
@@ -72,7 +72,7 @@ impl<T> Route<T> {
         &self.path
     }
 
-    /// The method comes first: most requests are no `POST`, and their path is not looked at.
+    /// Compares the method first, because most requests are not a `POST`.
     #[inline]
     pub(crate) fn find<'r, B>(
         routes: &'r SmallVec<[Self; 1]>,
@@ -84,9 +84,9 @@ impl<T> Route<T> {
         Self::at(routes, request.uri())
     }
 
-    /// Compares the raw path to the letter, without the query. A normalized path would disagree with
-    /// some router or proxy in front or behind (CVE-2021-29492).
-    // Out of line, so that a request that passes by its method does not pay for the comparison.
+    /// Compares the raw path byte by byte, without the query. A normalized path could differ from the path
+    /// that a proxy or a router sees (CVE-2021-29492).
+    // Not inlined, so that requests with other methods do not pay for the comparison.
     #[inline(never)]
     fn at<'r>(routes: &'r SmallVec<[Self; 1]>, uri: &Uri) -> Option<&'r Action<T>> {
         let path = uri.path();
@@ -95,7 +95,7 @@ impl<T> Route<T> {
     }
 }
 
-/// Accepts what the request line of a client can hold as a path, to the letter.
+/// Accepts only a path that a client can write on the request line in exactly this form.
 pub(crate) fn check_path(path: &str) -> Result<(), ConfigError> {
     let literal = path.starts_with('/')
         && path
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_no_request_can_have_are_refused() {
+    fn paths_that_no_request_can_have_are_rejected() {
         for path in [
             "",
             "auth/logout",

@@ -1,4 +1,4 @@
-//! The service: decides whether a request is a logout, and hands it on.
+//! The services: the middleware and the endpoint.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::future::{Ready, ready};
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Empty;
 use smallvec::SmallVec;
+use std::future::{Ready, ready};
 use tower::Service;
 
 use crate::body::ResponseBody;
@@ -26,9 +26,9 @@ use crate::route::{Action, Route};
 use crate::store::{Scope, TokenStore};
 use crate::token::{Presented, Sources, TokenSourceKinds};
 
-/// All that a logout needs, decided when the layer was built.
+/// The settings of a layer, shared by its services.
 pub(crate) struct Config<T> {
-    /// The first is the main one.
+    /// The first route is the one of `path`.
     pub(crate) routes: SmallVec<[Route<T>; 1]>,
     pub(crate) csrf: Csrf,
     pub(crate) sources: Sources,
@@ -45,14 +45,14 @@ impl<T> Config<T> {
 }
 
 impl<T: TokenStore> Config<T> {
-    // Out of line, so that the requests that pass do not pay for its stack.
+    // Not inlined, so that other requests do not need its stack frame.
     #[inline(never)]
     fn log_out<F, B>(
         self: &Arc<Self>,
         action: Action<T>,
         request: Request<B>,
     ) -> ResponseFuture<F> {
-        // Drops the body unread: a body has no say, and may never end.
+        // The body is dropped unread: a logout does not need it, and it may never end.
         let (request, _) = request.into_parts();
         let presented = self.presented(&request, action.scope);
         let token_sources = match &presented {
@@ -62,7 +62,7 @@ impl<T: TokenStore> Config<T> {
         let observer = Observer::start(self.on_outcome.as_ref(), token_sources, action.scope);
         let config = Arc::clone(self);
         let operation = async move {
-            // By reference: the compiler copies what is moved again.
+            // Borrowed, because the compiler copies a value on each further move.
             match &presented {
                 Ok((presented, _permit)) => revoke_all(&config.store, action, presented).await,
                 Err(decided) => decided.clone(),
@@ -75,8 +75,7 @@ impl<T: TokenStore> Config<T> {
         })
     }
 
-    /// The tokens that the store has to end, and the permit to do so, or the outcome of a request that
-    /// needs no store call.
+    /// Returns the tokens to revoke with a permit, or the outcome of a request that needs no store call.
     fn presented(&self, request: &Parts, scope: Scope) -> Result<(Presented, Permit), Outcome> {
         let rejected = |rejection, token_sources| Outcome::Rejected {
             rejection,
@@ -106,10 +105,10 @@ impl<T: TokenStore> Config<T> {
     }
 }
 
-/// Middleware that answers logouts and passes everything else to the inner service.
+/// Middleware that answers logout requests and passes all others to the inner service.
 ///
-/// Made by [`LogoutLayer`](crate::layer::LogoutLayer). The inner service need not be `Clone`; what is
-/// passed is neither boxed nor copied, and its error type stays as it is.
+/// Created by [`LogoutLayer`](crate::layer::LogoutLayer). The inner service need not be `Clone`. Its
+/// requests and responses are neither boxed nor copied, and its error type stays the same.
 pub struct Logout<S, T> {
     inner: S,
     config: Arc<Config<T>>,
@@ -120,17 +119,17 @@ impl<S, T> Logout<S, T> {
         Self { inner, config }
     }
 
-    /// The inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, mutably.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service, without the layer.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -174,10 +173,10 @@ where
     }
 }
 
-/// The logout as an endpoint of its own, for `Router::route_service` and the like.
+/// The logout as a service without an inner service, for example for Axum's `Router::route_service`.
 ///
-/// Made by [`LogoutLayer::endpoint`](crate::layer::LogoutLayer::endpoint). It answers `POST` on whatever
-/// path it is mounted, and every other method with `405`.
+/// Created by [`LogoutLayer::endpoint`](crate::layer::LogoutLayer::endpoint). The endpoint ignores the
+/// path. `POST` is a logout, and every other method gets a `405` with `Allow: POST`.
 pub struct LogoutEndpoint<T> {
     config: Arc<Config<T>>,
     action: Action<T>,

@@ -1,4 +1,4 @@
-//! What the layer allocates, counted.
+//! The number of allocations of the layer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ fn service() -> impl Service<Request<TestBody>, Response = Response<TestBody>, E
     service_fn(|_| ready(Ok(Response::new(Full::from("inner")))))
 }
 
-/// Polls what is ready at once.
+/// Polls a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -58,7 +58,7 @@ fn a_request_that_passes_allocates_nothing() {
 }
 
 #[test]
-fn a_logout_allocates_at_most_eight_times_whatever_the_cookies() {
+fn a_logout_allocates_at_most_eight_times_with_any_cookies() {
     let store = MemoryStore::new();
     let mut service = LogoutLayer::new(store.clone()).layer(service());
     let mut log_out = |neighbours| {
@@ -73,7 +73,7 @@ fn a_logout_allocates_at_most_eight_times_whatever_the_cookies() {
         assert!(now(store.find(&token)).unwrap().is_none());
         counted.count_total
     };
-    // The first one shares the header values that all later ones use.
+    // The first logout shares the header values, which needs allocations once.
     log_out(0);
     for neighbours in [0, 1, 400] {
         let allocations = log_out(neighbours);

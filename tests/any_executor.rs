@@ -1,4 +1,4 @@
-//! Without tokio, on an executor of one's own, a logout does all but outlive its request.
+//! Without tokio, on another executor, a logout works but does not outlive its request.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -12,7 +12,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_logout::store::SessionStore;
 use tower_logout::{LogoutLayer, MemoryStore, Outcome, Revocation, Token, TokenStore, store_fn};
 
-/// Status, body and outcome of a logout with this token.
+/// The status, the body and the outcome of a logout with this token.
 fn log_out(store: impl TokenStore, token: &Token) -> (u16, Bytes, Option<Outcome>) {
     let service = LogoutLayer::new(store).layer(service_fn(|_| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))

@@ -1,4 +1,4 @@
-//! Where the layer sees a logout in an Axum router, and where it does not: the README's table.
+//! The places in an Axum router where the layer sees a logout, and where it does not (docs/placement.md).
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ async fn inside_a_nested_router_it_sees_the_stripped_path_of_a_route() {
 }
 
 #[tokio::test]
-async fn inside_a_nest_it_is_the_public_path_that_the_cookie_has_to_reach() {
+async fn inside_a_nest_the_cookie_has_to_reach_the_public_path() {
     let (store, token) = store_with_session().await;
     let cookies = |path: &'static str| {
         AuthCookies::builder()
@@ -181,7 +181,11 @@ async fn inside_of_a_concurrency_limit_a_logout_holds_no_permit() {
     let mut limit_inside = layer.layer(limit().layer(inner()));
     let service = limit_inside.ready().await.unwrap();
     service.call(logout_with(&token)).await.unwrap();
-    assert_eq!(permits.available_permits(), 0, "until it is dropped");
+    assert_eq!(
+        permits.available_permits(),
+        0,
+        "until the service is dropped"
+    );
     drop(limit_inside);
     assert_eq!(permits.available_permits(), 1);
 }
@@ -246,7 +250,7 @@ async fn with_tracing_outermost_the_logout_is_in_its_span_and_log() {
         traced.contains("request{method=POST uri=/auth/logout"),
         "{traced}"
     );
-    assert!(traced.contains("outcome=\"already_ended\""), "{traced}");
+    assert!(traced.contains("outcome=\"inactive\""), "{traced}");
     assert!(answered.contains("status=200"), "{answered}");
     assert!(!untraced.contains("request{"), "{untraced}");
 }

@@ -1,4 +1,4 @@
-//! What a browser would refuse, or never send, is refused when it is built.
+//! The builders reject cookies that a browser would drop or never send.
 
 use cookie::{Cookie, CookieBuilder, SameSite};
 use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, cookie};
@@ -10,10 +10,10 @@ fn build(refresh: CookieBuilder<'static>) -> Result<AuthCookies, ConfigError> {
 }
 
 #[test]
-fn a_name_prefix_whose_demands_are_not_met_is_refused() {
+fn a_name_prefix_whose_requirements_are_not_met_is_rejected() {
     let host = || Cookie::build("__Host-r").path("/").secure(true);
     assert!(build(host()).is_ok());
-    let refused = [
+    let rejected = [
         (host().secure(false), "Secure"),
         (Cookie::build("__Host-r").path("/"), "Secure"),
         (host().domain("example.com"), "no Domain"),
@@ -29,11 +29,11 @@ fn a_name_prefix_whose_demands_are_not_met_is_refused() {
         (Cookie::build("r").same_site(SameSite::None), "Secure"),
         (Cookie::build("r").partitioned(true), "Secure"),
     ];
-    for (cookie, demanded) in refused {
+    for (cookie, required) in rejected {
         let text = cookie.clone().build().to_string();
         match build(cookie) {
             Err(ConfigError::UnmetCookieRequirement { requires, .. }) => {
-                assert_eq!(requires, demanded, "{text}");
+                assert_eq!(requires, required, "{text}");
             }
             other => panic!("{text}: {other:?}"),
         }
@@ -41,11 +41,11 @@ fn a_name_prefix_whose_demands_are_not_met_is_refused() {
 }
 
 #[test]
-fn names_paths_and_domains_that_a_browser_ignores_are_refused() {
+fn names_paths_and_domains_that_a_browser_ignores_are_rejected() {
     for name in ["", "a b", "a;b", "a=b", "a\r\nb", "ä", "a,b", "a\"b"] {
-        let refused = build(Cookie::build(name));
+        let result = build(Cookie::build(name));
         assert!(
-            matches!(refused, Err(ConfigError::InvalidCookieName { .. })),
+            matches!(result, Err(ConfigError::InvalidCookieName { .. })),
             "{name:?}"
         );
     }
@@ -60,17 +60,17 @@ fn names_paths_and_domains_that_a_browser_ignores_are_refused() {
         Cookie::build("r").domain("http://example.com"),
     ];
     for cookie in attributes {
-        let refused = build(cookie);
+        let result = build(cookie);
         assert!(
-            matches!(refused, Err(ConfigError::InvalidCookieAttribute { .. })),
-            "{refused:?}"
+            matches!(result, Err(ConfigError::InvalidCookieAttribute { .. })),
+            "{result:?}"
         );
     }
 }
 
 #[test]
-fn two_equal_names_and_one_removal_twice_are_refused() {
-    let duplicate = |refused| matches!(refused, Err(ConfigError::DuplicateCookie { .. }));
+fn two_equal_names_and_one_removal_twice_are_rejected() {
+    let duplicate = |result| matches!(result, Err(ConfigError::DuplicateCookie { .. }));
     assert!(duplicate(build(Cookie::build("accessToken").path("/auth"))));
     let twice = Cookie::build("refreshToken")
         .path("/")
@@ -84,16 +84,16 @@ fn two_equal_names_and_one_removal_twice_are_refused() {
 }
 
 #[test]
-fn a_refresh_cookie_that_never_reaches_the_logout_path_is_refused() {
+fn a_refresh_cookie_that_never_reaches_the_logout_path_is_rejected() {
     let cookies = build(Cookie::build("refreshToken").path("/auth/refresh")).unwrap();
-    let refused = LogoutLayer::builder(MemoryStore::new())
+    let result = LogoutLayer::builder(MemoryStore::new())
         .cookies(cookies.clone())
         .build();
     assert!(matches!(
-        refused,
+        result,
         Err(ConfigError::RefreshCookieNotSent { .. })
     ));
-    // In whichever order it is said.
+    // The order of the setters does not matter.
     let layer = LogoutLayer::builder(MemoryStore::new())
         .cookies(cookies.clone())
         .path("/auth/refresh/logout")
@@ -114,13 +114,13 @@ fn every_error_says_what_was_wrong_and_what_to_do() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no request can have the path \"logout?x\": give it as on the request line, such as \
+        "no request can have the path \"logout?x\": write it as on the request line, for example \
          \"/auth/logout\", without host, query or fragment"
     );
 }
 
 #[tokio::test]
-async fn the_description_removes_what_it_sets_and_what_else_it_is_told() {
+async fn a_logout_removes_the_described_cookies_with_their_attributes() {
     let cookies = AuthCookies::builder()
         .access(
             Cookie::build("__Secure-a")

@@ -1,4 +1,4 @@
-//! Once a logout has begun it ends, whatever becomes of its client, its store or its time.
+//! A logout that has begun also ends if the client disconnects, the store panics or the timeout passes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use support::gate::GatedStore;
 use support::server::serve;
 use support::*;
 
-/// A server whose revocations wait at a gate, and a live token.
+/// A server with a gated store, and a live token.
 async fn gated_server() -> (std::net::SocketAddr, GatedStore, MemoryStore, Token) {
     let (memory, token) = store_with_session().await;
     let gated = GatedStore::new(memory.clone());
@@ -54,7 +54,7 @@ async fn a_connection_closed_during_a_slow_revoke_loses_nothing() {
         .unwrap();
     gated.begun().await;
     drop(connection);
-    // Hyper notices on its own time; the gate opens after it has.
+    // Hyper needs a moment to notice the disconnect.
     tokio::time::sleep(Duration::from_millis(100)).await;
     gated.open();
     gated.done().await;
@@ -93,7 +93,7 @@ async fn an_http2_connection_that_is_lost_during_a_slow_revoke_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_response_future_dropped_before_its_first_poll_revokes_all_the_same() {
+async fn a_response_future_dropped_before_its_first_poll_still_revokes() {
     let (memory, token) = store_with_session().await;
     let layer = LogoutLayer::new(memory.clone());
     let mut service = layer.layer(inner());
@@ -118,13 +118,13 @@ async fn draining_waits_for_the_revocations_in_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_in_time_is_a_500_and_goes_on() {
+async fn a_store_that_does_not_answer_in_time_is_a_500_and_the_revocation_continues() {
     let (memory, token) = store_with_session().await;
     let gated = GatedStore::new(memory.clone());
     let layer = LogoutLayer::new(gated.clone());
     let began = tokio::time::Instant::now();
     let answer = through(&layer, logout_with(&token)).await;
-    assert_eq!(began.elapsed().as_secs(), 5, "the default deadline");
+    assert_eq!(began.elapsed().as_secs(), 5, "the default timeout");
     answer.assert_is_failed_and_keeps_cookies();
     match answer.outcome {
         Some(Outcome::Failed(failure)) => assert_eq!(failure.kind(), FailureKind::TimedOut),
@@ -137,7 +137,7 @@ async fn a_store_that_does_not_answer_in_time_is_a_500_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_can_be_set() {
+async fn the_timeout_can_be_set() {
     let (memory, token) = store_with_session().await;
     let layer = LogoutLayer::builder(GatedStore::new(memory))
         .timeout(Duration::from_millis(1500))
@@ -149,7 +149,7 @@ async fn the_deadline_can_be_set() {
     assert_eq!(began.elapsed().as_millis().div_euclid(100), 15);
 }
 
-/// Panics before it has made a future, which a store written without async-trait can do.
+/// Panics before it returns a future. A store without async-trait can do so.
 struct PanicsEarly;
 
 impl TokenStore for PanicsEarly {
@@ -191,7 +191,7 @@ async fn a_store_that_panics_is_a_500() {
     }
 }
 
-/// An error that cannot be put into words.
+/// An error whose `Display` panics.
 #[derive(Debug)]
 struct Unspeakable;
 
@@ -212,7 +212,7 @@ async fn a_store_whose_error_panics_is_a_500() {
 }
 
 #[test]
-fn a_call_from_outside_of_the_runtime_has_a_deadline_and_detaches_all_the_same() {
+fn a_call_from_outside_the_runtime_has_a_timeout_and_still_detaches() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -1,5 +1,4 @@
-//! Each session that a logout ended is named to the hook once, also where another part of the logout
-//! failed.
+//! The callback gets each ended session once, even if another part of the logout failed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +12,12 @@ use tower_logout::{
 
 use support::*;
 
-/// Ends sessions, and says that it failed, as a store whose replicas are late does.
+/// A store that ends sessions and then returns an error, like a store whose replicas are late.
 #[derive(Clone)]
 struct Late {
     store: MemoryStore,
     lags: Arc<AtomicBool>,
-    /// Whether it stays so.
+    /// Whether every call fails, and not only the first.
     for_ever: bool,
 }
 
@@ -34,7 +33,7 @@ impl Late {
     fn answer(&self, ended: Revocation) -> Result<Revocation, BoxError> {
         if self.lags.fetch_and(self.for_ever, Ordering::Relaxed) {
             let late = "0 of 1 replicas have it";
-            // Either may be around the other.
+            // Either error can wrap the other.
             return Err(if self.for_ever {
                 Transient::new(Incomplete::new(ended, late)).into()
             } else {
@@ -63,7 +62,7 @@ impl SubjectStore for Late {
     }
 }
 
-/// Fails before it does anything.
+/// A store that fails and ends no session.
 struct Down;
 
 #[async_trait]
@@ -84,7 +83,7 @@ impl SubjectStore for Down {
     }
 }
 
-/// Names a session whatever it is asked for.
+/// A store that names this session for every token.
 struct NamesAlways(SessionId);
 
 #[async_trait]
@@ -94,13 +93,13 @@ impl TokenStore for NamesAlways {
     }
 }
 
-/// What became of logouts, and the sessions that they named.
+/// The statuses of several logouts, and the sessions that they named.
 struct Seen {
     statuses: Vec<u16>,
     named: Vec<SessionId>,
 }
 
-/// Logs out by each token at each of the paths, one after the other.
+/// Logs out with each token at each path, one after the other.
 async fn log_out<T: SubjectStore>(store: T, tokens: &[Token], paths: &[&str]) -> Seen {
     let named = Shared::default();
     let record = Arc::clone(&named);
@@ -122,7 +121,7 @@ async fn log_out<T: SubjectStore>(store: T, tokens: &[Token], paths: &[&str]) ->
     Seen { statuses, named }
 }
 
-/// Alice's sessions.
+/// Opens sessions of alice.
 async fn sessions(store: &MemoryStore, number: usize) -> (Vec<Token>, Vec<SessionId>) {
     let (mut tokens, mut ids) = (Vec::new(), Vec::new());
     for _ in 0..number {
@@ -140,7 +139,7 @@ fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
 }
 
 #[tokio::test]
-async fn by_a_logout_that_failed_since_a_replica_was_late() {
+async fn by_a_logout_that_failed_because_a_replica_was_late() {
     let store = MemoryStore::new();
     let (tokens, ids) = sessions(&store, 2).await;
     let seen = log_out(Late::new(&store, false), &tokens, &["/auth/logout"]).await;
@@ -159,7 +158,7 @@ async fn by_a_logout_whose_second_attempt_succeeded() {
 }
 
 #[tokio::test]
-async fn by_a_logout_all_of_whose_attempts_failed() {
+async fn by_a_logout_whose_attempts_all_failed() {
     let store = MemoryStore::new();
     let (tokens, ids) = sessions(&store, 3).await;
     let retrying = RetryStore::new(Late::new(&store, true)).with_delay(std::time::Duration::ZERO);
@@ -180,7 +179,7 @@ async fn by_a_logout_during_a_migration_with_one_store_down() {
         let (tokens, ids) = sessions(&store, 1).await;
         let seen = log_out(MigrationStore::new(Down, store.clone()), &tokens, &[path]).await;
         assert_eq!(seen.statuses, [500]);
-        // What names the subject stays for another attempt.
+        // The presented token stays alive, so that it still names the subject in another attempt.
         let is_kept = path.ends_with("all");
         assert_eq!(seen.named, if is_kept { vec![] } else { ids.clone() });
         assert_eq!(is_live(&store, &tokens[0]).await, is_kept);
@@ -210,7 +209,7 @@ async fn by_a_logout_during_a_migration_whose_old_store_panics() {
 }
 
 #[tokio::test]
-async fn by_a_request_that_presents_it_twice() {
+async fn by_a_request_that_presents_a_token_twice() {
     let store = MemoryStore::new();
     let (tokens, ids) = sessions(&store, 1).await;
     let token = &tokens[0];

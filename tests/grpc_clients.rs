@@ -1,4 +1,4 @@
-//! A gRPC client is answered in gRPC.
+//! A gRPC client gets its answer in gRPC.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use support::*;
 
 const PATH: &str = "/auth.v1.Auth/Logout";
 
-/// Serves the layer over a service that answers every other call with a status of its own.
+/// Serves the layer around a service that answers every other call with `UNIMPLEMENTED`.
 async fn server<T: TokenStore>(layer: &LogoutLayer<T>) -> SocketAddr {
     let inner = service_fn(|_: Request<Incoming>| async {
         let status = Status::unimplemented("not a logout");
@@ -37,7 +37,7 @@ async fn client(address: SocketAddr) -> tonic::client::Grpc<Channel> {
     tonic::client::Grpc::new(channel.connect().await.unwrap())
 }
 
-/// What code generated from a `.proto` does for `rpc Logout(Empty) returns (Empty)`.
+/// Calls like the generated code for `rpc Logout(Empty) returns (Empty)`.
 async fn call(
     address: SocketAddr,
     path: &'static str,
@@ -130,7 +130,7 @@ async fn each_failure_of_the_store_is_an_internal_error_and_keeps_the_cookies() 
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_permission_denied_and_costs_no_store_call() {
+async fn a_rejection_is_a_permission_denied_without_a_store_call() {
     let store = store_fn(|_| async { panic!("the store was called") });
     let layer = LogoutLayer::builder(store)
         .path(PATH)
@@ -149,7 +149,7 @@ async fn a_refusal_is_a_permission_denied_and_costs_no_store_call() {
 }
 
 #[tokio::test]
-async fn other_calls_reach_the_service_behind() {
+async fn other_calls_reach_the_inner_service() {
     let address = server(&layer(MemoryStore::new())).await;
     let status = call(address, "/auth.v1.Auth/Login", &[]).await.unwrap_err();
     assert_eq!(
@@ -205,7 +205,7 @@ async fn over_a_socket_no_length_is_announced_and_the_trailers_arrive() {
     *request.uri_mut() = format!("http://{address}{PATH}").parse().unwrap();
     let response = client.request(request).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_2);
-    // It would be that of the whole answer to whoever turns the trailers into a part of the body.
+    // A proxy may turn the trailers into a part of the body, so any length would be wrong.
     assert!(!response.headers().contains_key("content-length"));
     let body = response.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
@@ -213,7 +213,7 @@ async fn over_a_socket_no_length_is_announced_and_the_trailers_arrive() {
 }
 
 #[tokio::test]
-async fn grpc_is_not_spoken_unless_that_is_asked_for_nor_to_others() {
+async fn grpc_answers_are_off_by_default_and_only_for_grpc_calls() {
     let (store, token) = store_with_session().await;
     let silent = LogoutLayer::builder(store.clone())
         .path(PATH)
@@ -222,7 +222,7 @@ async fn grpc_is_not_spoken_unless_that_is_asked_for_nor_to_others() {
         .unwrap();
     let answer = through(&silent, grpc("application/grpc", &token)).await;
     assert_eq!(answer.status, 415);
-    // gRPC-Web that nobody has translated.
+    // gRPC-Web without tonic-web's layer.
     let answer = through(&layer(store.clone()), grpc("application/grpc-web", &token)).await;
     assert_eq!(answer.status, 415);
     assert!(is_live(&store, &token).await);
@@ -233,7 +233,7 @@ async fn grpc_is_not_spoken_unless_that_is_asked_for_nor_to_others() {
 }
 
 #[tokio::test]
-async fn through_tonic_webs_layer_a_grpc_web_client_is_answered_too() {
+async fn through_tonic_webs_layer_a_grpc_web_client_gets_an_answer_too() {
     let (store, token) = store_with_session().await;
     let behind = service_fn(|_: Request<tonic::body::Body>| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
@@ -251,7 +251,7 @@ async fn through_tonic_webs_layer_a_grpc_web_client_is_answered_too() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let (message, trailers) = body.split_at(5);
     assert_eq!(message, &b"\0\0\0\0\0"[..]);
-    // Its trailers are a frame of the body (flag 0x80).
+    // In gRPC-Web the trailers are a frame of the body (flag 0x80).
     assert_eq!(trailers[0], 0x80);
     let trailers = std::str::from_utf8(&trailers[5..]).unwrap();
     assert_eq!(trailers.trim(), "grpc-status:0");

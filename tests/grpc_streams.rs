@@ -1,4 +1,4 @@
-//! The streaming calls of other services run unharmed through the layer.
+//! Streaming calls of other services pass through the layer unchanged.
 
 use tonic::transport::Endpoint;
 use tonic::{Code, Request};
@@ -19,7 +19,7 @@ fn watch(service: &str) -> Request<HealthCheckRequest> {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_beside_it_and_ends_with_its_trailers() {
+async fn a_stream_passes_through_the_layer_and_ends_with_its_trailers() {
     let (mut reporter, health) = tonic_health::server::health_reporter();
     reporter
         .set_service_status(SERVICE, ServingStatus::Serving)

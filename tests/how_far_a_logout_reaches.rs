@@ -1,4 +1,4 @@
-//! A logout ends the sessions that its route says, of the subject that the store knows.
+//! A logout ends the sessions of its scope. The store names the subject.
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -125,8 +125,7 @@ async fn a_grpc_call_that_names_no_subject_is_unauthenticated() {
     assert_eq!(answer.headers["grpc-status"], "16");
 }
 
-/// The thief has rotated the token of the victim, and the victim presents it. Without a leeway, so that it
-/// is reuse at once.
+/// The thief has rotated the token of the victim, and the victim presents the old token.
 #[tokio::test]
 async fn a_token_that_was_rotated_away_keeps_no_session() {
     let (store, alice, bob) = store().await;
@@ -134,7 +133,7 @@ async fn a_token_that_was_rotated_away_keeps_no_session() {
     let rotated = store.rotate(&alice[0], &thiefs).await.unwrap();
     assert!(matches!(rotated, Rotation::Rotated(_)));
     let answer = through(&layer(&store), to("/auth/logout-others", &alice[0])).await;
-    // The browser holds nothing that works, and is told so.
+    // No cookie of the browser works, so the cookies are removed.
     answer.assert_is_logged_out();
     assert!(!is_live(&store, &thiefs).await);
     assert_eq!(live(&store, &alice).await, [false; 3]);
@@ -185,7 +184,7 @@ async fn a_dead_token_beside_a_live_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn more_tokens_than_are_looked_at_are_no_success_of_a_wider_logout_either() {
+async fn a_wider_logout_with_too_many_tokens_is_a_failure_too() {
     let (store, alice, _) = store().await;
     let layer = LogoutLayer::builder(store.clone())
         .scoped_path("/auth/logout-all", Scope::All)
@@ -215,7 +214,7 @@ async fn a_scope_can_be_an_endpoint_too() {
 }
 
 #[tokio::test]
-async fn a_scope_needs_the_same_proof() {
+async fn a_wider_logout_passes_the_same_checks() {
     let (store, alice, _) = store().await;
     let mut request = to("/auth/logout-all", &alice[0]);
     request.headers_mut().remove("content-type");
@@ -228,7 +227,7 @@ async fn a_scope_needs_the_same_proof() {
 }
 
 #[test]
-fn two_routes_with_one_path_are_refused() {
+fn two_logouts_with_one_path_are_rejected() {
     let twice = LogoutLayer::builder(MemoryStore::new())
         .scoped_path("/auth/logout", Scope::All)
         .build();
@@ -236,7 +235,7 @@ fn two_routes_with_one_path_are_refused() {
 }
 
 #[tokio::test]
-async fn what_failed_halfway_can_be_tried_again() {
+async fn a_logout_that_failed_halfway_can_be_tried_again() {
     use tower_logout::store::MigrationStore;
     use tower_logout_sqlx::SqlStore;
     let (new, alice, bob) = store().await;

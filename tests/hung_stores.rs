@@ -1,4 +1,4 @@
-//! A store that does not answer holds a bounded number of revocations, each for a bounded time.
+//! A store that does not answer delays only a limited number of revocations, each for a limited time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tower_logout::{LogoutLayer, Outcome, Revocation, Token, TokenStore, store_fn
 use support::gate::GatedStore;
 use support::*;
 
-/// A store that never answers, and how often it was called.
+/// A store that never answers, and the number of calls.
 fn hung() -> (impl TokenStore, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -23,7 +23,7 @@ fn hung() -> (impl TokenStore, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_ten_thousand_logouts_at_once_all_but_the_bound_fail_at_once_without_a_store_call() {
+async fn of_ten_thousand_logouts_at_once_all_beyond_the_limit_fail_at_once_without_a_store_call() {
     let (store, calls) = hung();
     let layer = LogoutLayer::builder(store)
         .max_in_flight(100)
@@ -40,7 +40,7 @@ async fn of_ten_thousand_logouts_at_once_all_but_the_bound_fail_at_once_without_
     }))
     .await
     {
-        let (answer, took) = answer;
+        let (answer, latency) = answer;
         answer.assert_is_failed_and_keeps_cookies();
         let kind = match failure(&answer) {
             FailureKind::TimedOut => 0,
@@ -48,16 +48,16 @@ async fn of_ten_thousand_logouts_at_once_all_but_the_bound_fail_at_once_without_
             other => panic!("{other:?}"),
         };
         kinds[kind] += 1;
-        timed[kind] = timed[kind].max(took);
+        timed[kind] = timed[kind].max(latency);
     }
     assert_eq!(kinds, [100, 9900]);
     assert_eq!(timed, [Duration::from_secs(5), Duration::ZERO]);
     assert_eq!(calls.load(Ordering::Relaxed), 100);
 
-    // They go on in the background, and still count.
+    // The revocations continue in the background and still count.
     let answer = through(&layer, logout_with(&token)).await;
     assert_eq!(failure(&answer), FailureKind::Overloaded);
-    // Until their time there is over.
+    // After `detached_timeout` there is room again.
     tokio::time::sleep(Duration::from_secs(31)).await;
     let answer = through(&layer, logout_with(&token)).await;
     assert_eq!(failure(&answer), FailureKind::TimedOut);
@@ -87,7 +87,7 @@ async fn a_revocation_that_has_ended_makes_room_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_operator_is_told_of_a_revocation_that_is_given_up() {
+async fn a_revocation_that_is_given_up_is_reported() {
     for hangs_up in [true, false] {
         let (store, _) = hung();
         let seen: Shared<FailureKind> = Shared::default();
@@ -110,14 +110,14 @@ async fn the_operator_is_told_of_a_revocation_that_is_given_up() {
             through(&layer, logout_with(&token)).await;
             expected.insert(0, FailureKind::TimedOut);
         }
-        // The last step of a shutdown takes no longer than that either.
+        // The last step of a shutdown waits no longer either.
         layer.drain().await;
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_logout_without_a_token_needs_no_room() {
+async fn a_logout_without_a_token_does_not_count() {
     let layer = LogoutLayer::builder(store_fn(|_| async { Ok(Revocation::NotFound) }))
         .max_in_flight(0)
         .build()

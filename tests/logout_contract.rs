@@ -1,4 +1,4 @@
-//! The contract's answers, to the letter.
+//! The answers of docs/endpoint.md, byte by byte.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tower_logout::{LogoutLayer, MemoryStore, Token, store_fn};
 use support::*;
 
 #[tokio::test]
-async fn a_valid_token_is_gone_from_the_store_and_the_answer_is_the_contracts() {
+async fn a_valid_token_is_revoked_and_the_answer_is_the_default() {
     let (store, token) = store_with_session().await;
     through_default(store.clone(), logout_with(&token))
         .await
@@ -27,13 +27,13 @@ async fn a_valid_token_is_gone_from_the_store_and_the_answer_is_the_contracts() 
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_the_token_the_answer_is_the_same_to_the_byte() {
+async fn the_answer_to_any_dead_token_is_the_same_byte_for_byte() {
     let store = MemoryStore::new();
     let valid = open(&store, "alice").await;
-    let used = open(&store, "bob").await;
+    let rotated = open(&store, "bob").await;
     let next = Token::generate().unwrap();
     assert!(matches!(
-        store.rotate(&used, &next).await.unwrap(),
+        store.rotate(&rotated, &next).await.unwrap(),
         Rotation::Rotated(_)
     ));
     let expired_store =
@@ -66,7 +66,7 @@ async fn whatever_is_wrong_with_the_token_the_answer_is_the_same_to_the_byte() {
     for (store, token) in [
         (&expired_store, &expired),
         (&store, &valid),
-        (&store, &used),
+        (&store, &rotated),
     ] {
         let answer = through_default(store.clone(), logout_with(token)).await;
         assert_eq!(answer.headers, good.headers);
@@ -74,7 +74,7 @@ async fn whatever_is_wrong_with_the_token_the_answer_is_the_same_to_the_byte() {
     }
     assert!(
         !is_live(&store, &next).await,
-        "a used token ends its family"
+        "a rotated token ends its session"
     );
 }
 
@@ -87,7 +87,7 @@ async fn a_store_that_fails_is_a_500_that_says_nothing_and_keeps_the_cookies() {
 }
 
 #[tokio::test]
-async fn cookies_are_cleared_on_failure_where_that_is_asked_for() {
+async fn cookies_are_cleared_on_failure_if_that_is_configured() {
     let failing = store_fn(|_| async { Err("down".into()) });
     let layer = LogoutLayer::builder(failing)
         .clear_cookies_on_failure(true)
@@ -99,7 +99,7 @@ async fn cookies_are_cleared_on_failure_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn one_token_that_fails_makes_it_a_500_and_keeps_no_other_from_ending() {
+async fn one_token_that_fails_makes_it_a_500_and_the_others_are_still_revoked() {
     let (memory, token) = store_with_session().await;
     let behind = memory.clone();
     let store = store_fn(move |token: Token| {
@@ -155,7 +155,7 @@ async fn other_methods_and_other_spellings_reach_the_inner_service() {
 }
 
 #[tokio::test]
-async fn a_query_does_not_keep_a_logout_from_being_one() {
+async fn the_query_of_a_logout_is_ignored() {
     let (store, token) = store_with_session().await;
     let mut request = logout_with(&token);
     *request.uri_mut() = "/auth/logout?from=menu".parse().unwrap();
@@ -166,7 +166,7 @@ async fn a_query_does_not_keep_a_logout_from_being_one() {
 }
 
 #[tokio::test]
-async fn the_path_can_be_set_and_the_default_one_is_then_the_inner_services() {
+async fn the_path_can_be_set_and_the_default_path_then_reaches_the_inner_service() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store).path("/bye").build().unwrap();
     through(&layer, logout_with(&token)).await.assert_is_inner();
@@ -191,7 +191,7 @@ impl Body for Endless {
 }
 
 #[tokio::test]
-async fn no_body_keeps_the_answer_waiting() {
+async fn the_answer_does_not_wait_for_the_body() {
     let (store, token) = store_with_session().await;
     let service = LogoutLayer::new(store).layer(tower::service_fn(|_: Request<Endless>| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
@@ -201,7 +201,7 @@ async fn no_body_keeps_the_answer_waiting() {
 }
 
 #[tokio::test]
-async fn a_reply_of_ones_own_gets_the_headers_that_every_answer_has() {
+async fn a_custom_reply_gets_the_headers_of_every_answer() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
         .reply(reply::from_fn(|outcome| {

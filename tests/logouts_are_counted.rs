@@ -1,4 +1,4 @@
-//! Logouts are counted by outcome and by where their tokens were, and timed.
+//! Logouts are counted by outcome and by token source, and their latency is measured.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,7 +12,7 @@ use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore, sto
 use support::gate::GatedStore;
 use support::*;
 
-/// Runs with a recorder of its own, on this thread.
+/// Runs the future with its own recorder, on this thread.
 async fn recorded<F: Future>(run: impl FnOnce() -> F) -> (F::Output, BTreeMap<String, DebugValue>) {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -22,7 +22,7 @@ async fn recorded<F: Future>(run: impl FnOnce() -> F) -> (F::Output, BTreeMap<St
     (output, read(&snapshotter))
 }
 
-/// `name{label="value",…}` and what it stands at.
+/// The values of the metrics by `name{label="value",…}`.
 fn read(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
     let metrics = snapshotter.snapshot().into_vec().into_iter();
     metrics
@@ -40,17 +40,17 @@ fn read(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
         .collect()
 }
 
-/// What one logout adds: one count, and one time.
+/// Checks that one logout adds one count and one latency.
 async fn assert_counts<T: TokenStore>(
     layer: &LogoutLayer<T>,
     request: Request<TestBody>,
     outcome: &str,
-    credentials: &str,
+    token_sources: &str,
 ) {
     let (answer, metrics) = recorded(|| through(layer, request)).await;
     assert_eq!(answer.outcome.as_ref().unwrap().name(), outcome);
-    assert_eq!(answer.token_sources(), credentials);
-    let counter = format!("logouts_total{{outcome={outcome:?},credentials={credentials:?}}}");
+    assert_eq!(answer.token_sources(), token_sources);
+    let counter = format!("logouts_total{{outcome={outcome:?},token_sources={token_sources:?}}}");
     let histogram = format!("logout_duration_seconds{{outcome={outcome:?}}}");
     assert_eq!(metrics.len(), 2, "{metrics:?}");
     assert_eq!(metrics.get(&counter), Some(&DebugValue::Counter(1)));
@@ -65,20 +65,20 @@ async fn assert_counts<T: TokenStore>(
 async fn each_outcome_is_counted_and_timed_once() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::new(store);
-    let no_credential = logout().body(Full::default()).unwrap();
-    let mut refused = logout_with(&token);
-    refused.headers_mut().remove("content-type");
+    let no_token = logout().body(Full::default()).unwrap();
+    let mut rejected = logout_with(&token);
+    rejected.headers_mut().remove("content-type");
     let failing = LogoutLayer::new(store_fn(|_| async { Err("down".into()) }));
 
-    assert_counts(&layer, refused, "rejected", "none").await;
+    assert_counts(&layer, rejected, "rejected", "none").await;
     assert_counts(&layer, logout_with(&token), "revoked", "cookie").await;
     assert_counts(&layer, logout_with(&token), "inactive", "cookie").await;
-    assert_counts(&layer, no_credential, "no_token", "none").await;
+    assert_counts(&layer, no_token, "no_token", "none").await;
     assert_counts(&failing, logout_with(&token), "failed", "cookie").await;
 }
 
 #[tokio::test]
-async fn each_place_of_a_token_is_counted_by_its_name_and_several_by_all_their_names() {
+async fn each_token_source_is_counted_by_its_name_and_several_by_all_their_names() {
     let layer = LogoutLayer::builder(MemoryStore::new())
         .grpc()
         .token_source(TokenSource::bearer())
@@ -115,7 +115,7 @@ async fn each_place_of_a_token_is_counted_by_its_name_and_several_by_all_their_n
 }
 
 #[tokio::test]
-async fn what_passes_is_not_counted() {
+async fn other_requests_are_not_counted() {
     let layer = LogoutLayer::new(MemoryStore::new());
     let request = Request::get("/auth/logout").body(Full::default()).unwrap();
     let (answer, metrics) = recorded(|| through(&layer, request)).await;
@@ -124,7 +124,7 @@ async fn what_passes_is_not_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_outlives_its_deadline_is_counted_once_as_a_failure() {
+async fn a_revocation_that_outlives_its_timeout_is_counted_once_as_a_failure() {
     let (memory, token) = store_with_session().await;
     let gated = GatedStore::new(memory);
     let layer = LogoutLayer::new(gated.clone());
@@ -138,7 +138,7 @@ async fn a_revocation_that_outlives_its_deadline_is_counted_once_as_a_failure() 
         .iter()
         .filter(|(name, _)| name.starts_with("logouts_total"))
         .collect();
-    let failed = "logouts_total{outcome=\"failed\",credentials=\"cookie\"}".to_owned();
+    let failed = "logouts_total{outcome=\"failed\",token_sources=\"cookie\"}".to_owned();
     assert_eq!(counters, [(&failed, &DebugValue::Counter(1))]);
 }
 
@@ -154,6 +154,6 @@ async fn a_revocation_that_outlives_its_client_is_counted_when_it_ends() {
         layer.drain().await;
     })
     .await;
-    let revoked = "logouts_total{outcome=\"revoked\",credentials=\"cookie\"}";
+    let revoked = "logouts_total{outcome=\"revoked\",token_sources=\"cookie\"}";
     assert_eq!(metrics.get(revoked), Some(&DebugValue::Counter(1)));
 }

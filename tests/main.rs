@@ -1,4 +1,4 @@
-//! One file per promise, black box, without a server. They share a binary.
+//! Black-box tests that need no external server: one file per promise, in one binary.
 
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -9,7 +9,7 @@ mod cookie_configuration;
 mod disconnect_timeout_panic;
 #[cfg(feature = "retry")]
 mod each_session_is_named_once;
-mod every_credential_is_read;
+mod every_token_is_read;
 mod grpc_clients;
 mod grpc_streams;
 mod how_far_a_logout_reaches;

@@ -1,4 +1,4 @@
-//! The operator is told what became of each logout, once, and never a token.
+//! The operator sees the outcome of each logout once, and never sees a token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use support::gate::GatedStore;
 use support::log::Log;
 use support::*;
 
-/// What happened during one logout: its answer, its events and the outcomes that the hook saw.
+/// One logout: its answer, its events and the outcomes that the callback got.
 struct Seen {
     answer: Answer,
     log: Log,
-    hooked: Shared<(String, usize, Duration)>,
+    reported: Shared<(String, usize, Duration)>,
 }
 
 async fn watch<T: TokenStore>(
     store: T,
     request: http::Request<TestBody>,
 ) -> (Seen, LogoutLayer<T>) {
-    let hooked = Shared::default();
-    let record = Arc::clone(&hooked);
+    let reported = Shared::default();
+    let record = Arc::clone(&reported);
     let layer = LogoutLayer::builder(store)
-        .on_outcome(move |outcome: &Outcome, took| {
-            let entry = (format!("{outcome:?}"), outcome.sessions().len(), took);
+        .on_outcome(move |outcome: &Outcome, latency| {
+            let entry = (format!("{outcome:?}"), outcome.sessions().len(), latency);
             record.lock().unwrap().push(entry);
         })
         .build()
@@ -39,21 +39,21 @@ async fn watch<T: TokenStore>(
     let seen = Seen {
         answer,
         log,
-        hooked,
+        reported,
     };
     (seen, layer)
 }
 
 #[tokio::test]
-async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_hook() {
+async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_callback() {
     let (store, token) = store_with_session().await;
     let id = store.find(&token).await.unwrap().unwrap().id;
-    let no_credential = logout().body(Full::default()).unwrap();
-    let mut refused = logout_with(&token);
-    refused.headers_mut().remove("content-type");
+    let no_token = logout().body(Full::default()).unwrap();
+    let mut rejected = logout_with(&token);
+    rejected.headers_mut().remove("content-type");
     let failing = store_fn(|_| async { Err("disk full".into()) });
     let rows = [
-        (watch(store.clone(), refused).await.0, "rejected", "WARN"),
+        (watch(store.clone(), rejected).await.0, "rejected", "WARN"),
         (
             watch(store.clone(), logout_with(&token)).await.0,
             "revoked",
@@ -64,7 +64,7 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
             "inactive",
             "INFO",
         ),
-        (watch(store, no_credential).await.0, "no_token", "INFO"),
+        (watch(store, no_token).await.0, "no_token", "INFO"),
         (
             watch(failing, logout_with(&token)).await.0,
             "failed",
@@ -73,7 +73,7 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
     ];
     for (seen, name, level) in &rows {
         assert_eq!(seen.answer.outcome.as_ref().unwrap().name(), *name);
-        assert_eq!(seen.hooked.lock().unwrap().len(), 1, "{name}");
+        assert_eq!(seen.reported.lock().unwrap().len(), 1, "{name}");
         let lines = seen.log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(
@@ -91,10 +91,10 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_h
 }
 
 #[tokio::test]
-async fn of_many_logouts_at_once_one_names_the_session() {
+async fn of_many_logouts_at_once_exactly_one_names_the_session() {
     let (store, token) = store_with_session().await;
-    let hooked = Shared::default();
-    let record = Arc::clone(&hooked);
+    let reported = Shared::default();
+    let record = Arc::clone(&reported);
     let layer = LogoutLayer::builder(store)
         .on_outcome(move |outcome: &Outcome, _| {
             record.lock().unwrap().extend(outcome.sessions().to_vec());
@@ -105,14 +105,14 @@ async fn of_many_logouts_at_once_one_names_the_session() {
     for answer in futures::future::join_all(logouts).await {
         answer.assert_is_logged_out();
     }
-    assert_eq!(hooked.lock().unwrap().len(), 1);
+    assert_eq!(reported.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_revocation_that_outlives_its_client_is_reported_once_when_it_ends() {
     let (memory, token) = store_with_session().await;
-    let hooked = Shared::default();
-    let record = Arc::clone(&hooked);
+    let reported = Shared::default();
+    let record = Arc::clone(&reported);
     let layer = LogoutLayer::builder(memory)
         .on_outcome(move |outcome: &Outcome, _| record.lock().unwrap().push(outcome.name()))
         .build()
@@ -122,35 +122,35 @@ async fn a_revocation_that_outlives_its_client_is_reported_once_when_it_ends() {
         logout_with(&token),
     ));
     layer.drain().await;
-    assert_eq!(*hooked.lock().unwrap(), ["revoked"]);
+    assert_eq!(*reported.lock().unwrap(), ["revoked"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_outlives_its_deadline_is_a_failure_and_then_names_its_session() {
+async fn a_revocation_that_outlives_its_timeout_is_a_failure_and_then_names_its_session() {
     let (memory, token) = store_with_session().await;
     let gated = GatedStore::new(memory);
     let (seen, layer) = watch(gated.clone(), logout_with(&token)).await;
     gated.open();
     layer.drain().await;
-    let hooked = seen.hooked.lock().unwrap();
-    assert_eq!(hooked.len(), 2);
-    assert!(hooked[0].0.starts_with("Failed"));
-    assert_eq!((hooked[0].1, hooked[1].1), (0, 1));
+    let reported = seen.reported.lock().unwrap();
+    assert_eq!(reported.len(), 2);
+    assert!(reported[0].0.starts_with("Failed"));
+    assert_eq!((reported[0].1, reported[1].1), (0, 1));
     assert_eq!(seen.log.lines().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_fails_after_its_deadline_is_told_to_the_hook() {
+async fn a_revocation_that_fails_after_its_timeout_is_reported_to_the_callback() {
     let store = store_fn(|_| async {
         tokio::time::sleep(Duration::from_secs(9)).await;
         Err("down".into())
     });
     let (seen, layer) = watch(store, logout_with(&Token::new("t"))).await;
     layer.drain().await;
-    let hooked = seen.hooked.lock().unwrap();
-    assert_eq!(hooked.len(), 2);
-    assert!(hooked[0].0.contains("Deadline"), "{hooked:?}");
-    assert!(hooked[1].0.contains("down"), "{hooked:?}");
+    let reported = seen.reported.lock().unwrap();
+    assert_eq!(reported.len(), 2);
+    assert!(reported[0].0.contains("TimedOut"), "{reported:?}");
+    assert!(reported[1].0.contains("down"), "{reported:?}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_logout_that_fails_at_one_token_names_what_it_ended_by_the_others() {
     let (seen, _) = watch(store, request).await;
     let outcome = seen.answer.outcome.as_ref().unwrap();
     assert_eq!((outcome.name(), outcome.sessions()), ("failed", &[id][..]));
-    assert_eq!(seen.hooked.lock().unwrap()[0].1, 1);
+    assert_eq!(seen.reported.lock().unwrap()[0].1, 1);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn the_event_of_a_detached_revocation_is_in_the_span_of_its_request() {
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_changes_nothing() {
+async fn a_callback_that_panics_changes_nothing() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
         .on_outcome(|_, _| panic!("the audit log is full"))
@@ -215,11 +215,11 @@ async fn no_token_is_in_an_event_an_outcome_an_error_or_a_debug() {
         Err(format!("no row for {} ({token:?})", token.expose()).into())
     });
     let (seen, layer) = watch(talkative, logout_with(&token)).await;
-    let hooked = seen.hooked.lock().unwrap().clone();
+    let reported = seen.reported.lock().unwrap().clone();
     let everything = format!(
         "{:?} {:?} {layer:?} {:?} {token} {token:?} {:?}",
         seen.answer,
-        hooked,
+        reported,
         layer.layer(()),
         seen.log.lines(),
     );

@@ -1,4 +1,4 @@
-//! Everything that is no logout passes as if the layer were not there.
+//! Every request that is not a logout passes through the layer unchanged.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use tower_test::mock;
 
 use support::*;
 
-/// A body with two frames, trailers, an exact size and an error type of its own.
+/// A body with two frames, trailers, an exact size and its own error type.
 #[derive(Debug, Default)]
 struct Streamed(u8);
 
@@ -122,7 +122,7 @@ async fn the_request_reaches_the_inner_service_as_it_came() {
     assert!(response.extensions().get::<Outcome>().is_none());
 }
 
-/// Neither `Clone` nor `Debug`, with an error of its own.
+/// A service that is neither `Clone` nor `Debug`, with its own error type.
 struct Plain;
 
 #[derive(Debug, PartialEq)]
@@ -220,7 +220,7 @@ fn public_types_are_send_sync_and_unpin_where_they_should_be() {
 }
 
 #[tokio::test]
-async fn a_store_can_be_chosen_at_run_time() {
+async fn a_store_can_be_a_trait_object() {
     let (memory, token) = store_with_session().await;
     let store: std::sync::Arc<dyn TokenStore> = std::sync::Arc::new(memory.clone());
     through_default(store, logout_with(&token))

@@ -1,4 +1,4 @@
-//! A browser is sent to the pages of the list, and to no other.
+//! A browser is redirected only to a page of the list.
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -15,7 +15,7 @@ const LISTED: [&str; 5] = [
     "https://app.example.com",
 ];
 
-/// Where a logout with this query is sent.
+/// The redirect target of a logout with this query.
 async fn sent_to(query: &str) -> String {
     let redirect = Redirect::to("/login").unwrap();
     let redirect = redirect.with_return_to("return_to", LISTED).unwrap();
@@ -40,7 +40,7 @@ fn encoded(target: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_on_the_list_is_accepted_encoded_or_not() {
+async fn a_listed_page_is_accepted_encoded_or_not() {
     for target in LISTED {
         assert_eq!(
             sent_to(&format!("return_to={}", encoded(target))).await,
@@ -52,7 +52,7 @@ async fn what_is_on_the_list_is_accepted_encoded_or_not() {
 }
 
 #[tokio::test]
-async fn without_one_parameter_that_says_where_to_it_is_the_fixed_page() {
+async fn without_exactly_one_parameter_the_target_is_the_fixed_page() {
     for query in [
         "",
         "return_to",
@@ -71,9 +71,9 @@ async fn without_one_parameter_that_says_where_to_it_is_the_fixed_page() {
     }
 }
 
-/// What attackers have tried elsewhere, or might.
+/// Targets of known and possible attacks.
 const HOSTILE: &[&str] = &[
-    // Another host, written in all the ways that browsers read.
+    // Another host, in all forms that a browser reads.
     "https://evil.example",
     "https://evil.example/bye",
     "http://evil.example",
@@ -103,7 +103,7 @@ const HOSTILE: &[&str] = &[
     "https:///evil.example",
     "https:\\\\evil.example",
     "https://evil.example\\@www.example.com/bye",
-    // A listed host that is a name, a password, a label, a path, a query or a fragment.
+    // A listed host as a user name, a password, a label, a path, a query or a fragment.
     "https://www.example.com@evil.example/bye",
     "https://www.example.com:443@evil.example/bye",
     "https://www.example.com%2f@evil.example/bye",
@@ -119,7 +119,7 @@ const HOSTILE: &[&str] = &[
     "https://app.example.com.",
     "https://app.example.com/",
     "https://app.example.comevil.example",
-    // Other spellings of what is listed.
+    // Other spellings of a listed page.
     "https://www.example.com/bye/",
     "https://www.example.com/bye?",
     "https://www.example.com/bye#x",
@@ -155,7 +155,7 @@ const HOSTILE: &[&str] = &[
     "https://www.ex\u{e4}mple.com/bye",
     "https://[::ffff:7f00:1]/bye",
     "https://2130706433/bye",
-    // What is no page at all.
+    // Targets that are not a page.
     "javascript:alert(1)",
     "JaVaScRiPt:alert(1)",
     "java\nscript:alert(1)",
@@ -165,7 +165,7 @@ const HOSTILE: &[&str] = &[
     "file:///etc/passwd",
     "blob:https://www.example.com/x",
     "about:blank",
-    // Headers of one's own.
+    // Injected headers.
     "/bye\r\nSet-Cookie: refreshToken=x",
     "/bye\nLocation: https://evil.example",
     "/bye\r\n\r\n<script>alert(1)</script>",
@@ -174,16 +174,16 @@ const HOSTILE: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn every_hostile_target_is_refused() {
+async fn every_hostile_target_is_rejected() {
     assert!(HOSTILE.len() >= 60);
     for target in HOSTILE {
         let query = format!("return_to={}", encoded(target));
         assert_eq!(sent_to(&query).await, "/login", "{target:?}");
-        // Once more, for those that decode twice.
+        // Encoded twice, against decoding twice.
         let query = format!("return_to={}", encoded(&encoded(target)));
         assert_eq!(sent_to(&query).await, "/login", "{target:?}, encoded twice");
-        // As it is, where a request line can hold that. `%`, `&` and `#` are the query's own then,
-        // so that what is left of it may name a listed page, and no other.
+        // Not encoded, if a request line can contain the target. Then `%`, `&` and `#` belong to the query,
+        // so the rest may be a listed page, but no other page.
         let raw = format!("return_to={target}");
         if format!("/auth/logout?{raw}").parse::<http::Uri>().is_ok() {
             let sent_to = sent_to(&raw).await;
@@ -194,7 +194,7 @@ async fn every_hostile_target_is_refused() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_refused() {
+async fn bytes_that_are_not_text_are_rejected() {
     for value in [
         "%ff",
         "/bye%ff",

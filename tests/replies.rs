@@ -1,4 +1,4 @@
-//! Each client is answered in its own language.
+//! Each client gets the answer in its own format.
 
 use http::request::{self, Parts};
 use http::{Request, Response, StatusCode};
@@ -16,7 +16,7 @@ fn failing() -> impl TokenStore {
     store_fn(|_| async { Err("down".into()) })
 }
 
-/// What an HTML form of this site sends.
+/// The request of an HTML form on this site.
 fn form() -> request::Builder {
     Request::post("/auth/logout")
         .header("host", "app.example")
@@ -73,7 +73,7 @@ async fn the_texts_of_the_json_can_be_set() {
 }
 
 #[tokio::test]
-async fn errors_can_be_problem_details_whatever_was_set_first() {
+async fn errors_can_be_problem_details_in_any_order_of_the_setters() {
     for json in [
         Json::new().with_failure("Try again").with_problem_details(),
         Json::new().with_problem_details().with_failure("Try again"),
@@ -102,7 +102,7 @@ async fn errors_can_be_problem_details_whatever_was_set_first() {
 }
 
 #[tokio::test]
-async fn a_success_can_be_a_204_and_an_error_is_then_json_all_the_same() {
+async fn a_success_can_be_a_204_and_an_error_is_still_json() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
         .reply(NoContent::new())
@@ -139,7 +139,7 @@ async fn a_failure_is_never_redirected() {
 }
 
 #[tokio::test]
-async fn a_reply_of_ones_own_sees_the_request_and_can_send_trailers() {
+async fn a_custom_reply_reads_the_request_and_can_send_trailers() {
     struct Mirror;
     impl Reply for Mirror {
         fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody> {
@@ -162,11 +162,11 @@ async fn a_reply_of_ones_own_sees_the_request_and_can_send_trailers() {
         .await
         .unwrap();
     assert_eq!(body.trailers().unwrap()["x-checksum"], "7");
-    assert_eq!(body.to_bytes(), "no_credential /auth/logout?a=b");
+    assert_eq!(body.to_bytes(), "no_token /auth/logout?a=b");
 }
 
 #[tokio::test]
-async fn a_form_of_this_site_logs_out_and_is_sent_on() {
+async fn a_form_of_this_site_logs_out_and_is_redirected() {
     let own: [(&str, &str); 3] = [
         ("origin", "https://app.example"),
         ("sec-fetch-site", "same-origin"),
@@ -192,7 +192,7 @@ async fn a_form_of_this_site_logs_out_and_is_sent_on() {
 }
 
 #[tokio::test]
-async fn a_form_that_does_not_prove_where_it_is_from_is_refused() {
+async fn a_form_that_does_not_show_its_origin_is_rejected() {
     let (store, token) = store_with_session().await;
     let foreign: [&[(&str, &str)]; 7] = [
         &[],
@@ -208,9 +208,10 @@ async fn a_form_that_does_not_prove_where_it_is_from_is_refused() {
     ];
     let layers = [
         form_layer(store.clone()).build().unwrap(),
-        // Not even where nothing else is checked.
+        // The form check does not depend on `require_json`.
         form_layer(store.clone())
             .require_json(false)
+            .origin_check(OriginCheck::new())
             .build()
             .unwrap(),
         form_layer(store.clone())
@@ -293,7 +294,7 @@ async fn without_forms_a_form_is_a_415() {
 const SITE_DATA: &str = "clear-site-data";
 
 #[tokio::test]
-async fn site_data_is_cleared_where_that_is_asked_for_and_the_cookies_are() {
+async fn site_data_is_cleared_together_with_the_cookies_if_that_is_configured() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
         .scoped_path("/auth/logout-others", Scope::Others)
@@ -312,8 +313,8 @@ async fn site_data_is_cleared_where_that_is_asked_for_and_the_cookies_are() {
     assert_eq!(answer.status, StatusCode::OK);
     assert!(!answer.headers.contains_key(SITE_DATA));
 
-    let refused = through(&layer, with(form(), &token)).await;
-    assert!(!refused.headers.contains_key(SITE_DATA));
+    let rejected = through(&layer, with(form(), &token)).await;
+    assert!(!rejected.headers.contains_key(SITE_DATA));
 
     let answer = through(&layer, logout_with(&token)).await;
     answer.assert_is_logged_out();

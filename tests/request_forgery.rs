@@ -1,11 +1,11 @@
-//! Nobody is logged out by another site.
+//! No other site can log a user out.
 
 use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower_logout::csrf::OriginCheck;
 use tower_logout::outcome::Rejection;
-use tower_logout::{LogoutLayer, Outcome, Token};
+use tower_logout::{ConfigError, LogoutLayer, MemoryStore, Outcome, Token};
 
 use support::*;
 
@@ -59,10 +59,11 @@ async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expec
 }
 
 #[tokio::test]
-async fn the_content_type_check_can_be_switched_off() {
+async fn the_content_type_check_can_be_turned_off() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
         .require_json(false)
+        .origin_check(OriginCheck::new())
         .build()
         .unwrap();
     through(&layer, from_elsewhere(&token, &[]))
@@ -70,8 +71,18 @@ async fn the_content_type_check_can_be_switched_off() {
         .assert_is_logged_out();
 }
 
+#[test]
+fn without_either_check_no_layer_is_built() {
+    let error = LogoutLayer::builder(MemoryStore::new())
+        .require_json(false)
+        .build()
+        .unwrap_err();
+    assert_eq!(error, ConfigError::NoCsrfProof);
+    assert!(error.to_string().contains("origin_check"));
+}
+
 #[tokio::test]
-async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing() {
+async fn the_origin_check_rejects_another_origin_with_a_403_and_changes_nothing() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
         .require_json(false)
@@ -119,7 +130,7 @@ async fn the_origin_check_refuses_another_origin_with_a_403_and_touches_nothing(
 }
 
 #[tokio::test]
-async fn both_checks_together_ask_for_both() {
+async fn with_both_checks_a_request_has_to_pass_both() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
         .origin_check(
@@ -143,11 +154,11 @@ async fn both_checks_together_ask_for_both() {
 }
 
 #[tokio::test]
-async fn anonymous_requests_and_refused_ones_never_reach_the_store() {
+async fn anonymous_and_rejected_requests_never_reach_the_store() {
     let store = || tower_logout::store_fn(|_| async { panic!("the store was called") });
     through_default(store(), logout().body(Full::default()).unwrap())
         .await
         .assert_is_logged_out();
-    let refused = through_default(store(), from_elsewhere(&Token::new("t"), &[])).await;
-    assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let answer = through_default(store(), from_elsewhere(&Token::new("t"), &[])).await;
+    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }

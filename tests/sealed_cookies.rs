@@ -1,4 +1,4 @@
-//! Refresh cookies that a login signs, encrypts or percent-encodes are read as it wrote them.
+//! Signed, encrypted and percent-encoded refresh cookies are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use tower_logout::{
 
 use support::*;
 
-/// What a login is made of that knows nothing of the layer.
+/// The state of a login that does not know the layer.
 #[derive(Clone)]
 struct App {
     key: Key,
@@ -33,7 +33,7 @@ impl FromRef<App> for Key {
     }
 }
 
-/// Logs in over axum-extra's jars, and gives the `Cookie` field that a browser then sends.
+/// Logs in with a jar of axum-extra, and returns the `Cookie` header that a browser then sends.
 async fn log_in(key: &Key, token: &Token, how: &str) -> HeaderValue {
     async fn signed(State(app): State<App>, jar: SignedCookieJar) -> SignedCookieJar {
         jar.add(AuthCookies::default().refresh(app.token.expose()))
@@ -84,15 +84,15 @@ async fn awkward_session() -> (MemoryStore, Token) {
 #[tokio::test]
 async fn the_cookies_of_axum_extras_jars_are_read() {
     let key = Key::generate();
-    let formats = [
+    let encodings = [
         ("signed", CookieEncoding::signed(key.clone())),
         ("private", CookieEncoding::private(key.clone())),
         ("plain", CookieEncoding::plain()),
     ];
-    for (how, format) in formats {
+    for (how, encoding) in encodings {
         for (store, token) in [store_with_session().await, awkward_session().await] {
             let cookie = log_in(&key, &token, how).await;
-            let answer = through(&layer(store.clone(), format.clone()), logout_by(&cookie)).await;
+            let answer = through(&layer(store.clone(), encoding.clone()), logout_by(&cookie)).await;
             answer.assert_is_logged_out();
             assert_eq!(answer.outcome.as_ref().unwrap().name(), "revoked", "{how}");
             assert_eq!(answer.token_sources(), "cookie");
@@ -107,17 +107,17 @@ async fn the_cookies_of_the_cookie_crates_jars_are_read_without_percent_encoding
     for private in [false, true] {
         let (store, token) = store_with_session().await;
         let mut jar = cookie::CookieJar::new();
-        let (plain, format) = (("refreshToken", token.expose().to_owned()), key.clone());
-        let format = if private {
+        let (plain, encoding) = (("refreshToken", token.expose().to_owned()), key.clone());
+        let encoding = if private {
             jar.private_mut(&key).add(plain);
-            CookieEncoding::private(format)
+            CookieEncoding::private(encoding)
         } else {
             jar.signed_mut(&key).add(plain);
-            CookieEncoding::signed(format)
+            CookieEncoding::signed(encoding)
         };
         let set = jar.get("refreshToken").unwrap().stripped().to_string();
         let cookie = HeaderValue::from_str(&set).unwrap();
-        through(&layer(store.clone(), format), logout_by(&cookie))
+        through(&layer(store.clone(), encoding), logout_by(&cookie))
             .await
             .assert_is_logged_out();
         assert!(!is_live(&store, &token).await);
@@ -125,11 +125,11 @@ async fn the_cookies_of_the_cookie_crates_jars_are_read_without_percent_encoding
 }
 
 #[tokio::test]
-async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same() {
+async fn a_cookie_that_fails_its_check_is_no_token_and_is_still_removed() {
     let key = Key::generate();
     let token = Token::generate().unwrap();
     for how in ["signed", "private"] {
-        let format = |key: &Key| match how {
+        let encoding = |key: &Key| match how {
             "signed" => CookieEncoding::signed(key.clone()),
             _ => CookieEncoding::private(key.clone()),
         };
@@ -137,7 +137,7 @@ async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same()
         let good = good.to_str().unwrap();
         let (name, value) = good.split_once('=').unwrap();
         let tampered = [
-            // A letter of the token or of its seal is another one.
+            // A changed character of the token, its signature or its encryption.
             format!("{name}={}", swap_last(value)),
             format!("{name}=x{value}"),
             format!("{name}={}", &value[1..]),
@@ -149,7 +149,7 @@ async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same()
         let store = || store_fn(|_| async { panic!("the store was called") });
         for cookie in tampered {
             let request = logout_by(&HeaderValue::from_str(&cookie).unwrap());
-            let answer = through(&layer(store(), format(&key)), request).await;
+            let answer = through(&layer(store(), encoding(&key)), request).await;
             answer.assert_is_logged_out();
             assert_eq!(
                 answer.outcome.as_ref().unwrap().name(),
@@ -157,9 +157,9 @@ async fn a_cookie_that_fails_its_check_is_no_token_and_is_removed_all_the_same()
                 "{cookie}"
             );
         }
-        // Under another key, nothing of it is right.
+        // With another key, no part of the value is valid.
         let request = logout_by(&HeaderValue::from_str(good).unwrap());
-        through(&layer(store(), format(&Key::generate())), request)
+        through(&layer(store(), encoding(&Key::generate())), request)
             .await
             .assert_is_logged_out();
     }
@@ -184,7 +184,7 @@ async fn a_signature_for_one_cookie_is_found_beside_a_forged_one() {
 }
 
 #[tokio::test]
-async fn a_cookie_of_an_older_name_is_read_in_clear_as_well() {
+async fn a_cookie_with_an_older_name_is_read_in_plain_as_well() {
     let key = Key::generate();
     let (store, token) = store_with_session().await;
     let cookies = AuthCookies::builder()
@@ -206,7 +206,7 @@ async fn a_cookie_of_an_older_name_is_read_in_clear_as_well() {
 }
 
 #[tokio::test]
-async fn a_flood_of_seals_is_bounded_and_is_no_success() {
+async fn a_flood_of_forged_values_is_bounded_and_is_a_failure() {
     let key = Key::generate();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);

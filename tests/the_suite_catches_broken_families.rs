@@ -1,4 +1,4 @@
-//! The conformance suite finds what a store gets wrong about tokens that were rotated away.
+//! The conformance suite finds the faults of a store with rotated tokens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ const LEEWAY: Duration = Duration::from_millis(400);
 
 const A_MOMENT: Duration = Duration::from_millis(20);
 
-/// What a store may get wrong.
+/// The fault of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     RemembersAThousand,
@@ -43,11 +43,11 @@ struct Faulty {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What it has done.
+/// The calls that a faulty store has seen.
 #[derive(Default)]
 struct Seen {
     rotated: HashMap<String, Vec<RotatedTo>>,
-    /// What each session was rotated to last, and how often.
+    /// The last token of each session, and the number of rotations.
     last: HashMap<SessionId, (Token, usize)>,
     ended: Vec<Session>,
 }
@@ -72,7 +72,7 @@ impl Seen {
         });
     }
 
-    /// How long ago a token was rotated first, and how often its session was since.
+    /// The time since the first rotation of a token, and the number of rotations of its session since then.
     fn since(&self, token: &Token) -> Option<(Duration, usize)> {
         let first = self.rotated.get(token.expose())?.first()?;
         let (_, last) = &self.last[&first.id];
@@ -83,13 +83,13 @@ impl Seen {
         self.rotated.get(token.expose()).map_or(0, Vec::len)
     }
 
-    /// The last token of a session, by one that was rotated away.
+    /// The last token of the session of a rotated token.
     fn last_of(&self, token: &Token) -> Option<Token> {
         let first = self.rotated.get(token.expose())?.first()?;
         Some(self.last[&first.id].0.clone())
     }
 
-    /// Whether a token is the first or the second of two that one was rotated to.
+    /// Whether a token is the first (0) or the second (1) of two successors.
     fn is_next_of_two(&self, token: &Token, index: usize) -> bool {
         let mut twice = self.rotated.values().filter(|nexts| nexts.len() > 1);
         twice.any(|nexts| nexts[index].next == token.expose())
@@ -100,7 +100,7 @@ impl Faulty {
     fn new(fault: Fault, lifetime: Duration) -> Self {
         let leeway = match fault {
             Fault::RefusesWithinTheLeeway => Duration::ZERO,
-            Fault::HasALeewayWithoutEnd => Duration::from_hours(1),
+            Fault::HasALeewayWithoutEnd => Duration::from_secs(3600),
             _ => LEEWAY,
         };
         let policy = SessionPolicy::new()
@@ -184,7 +184,7 @@ impl SubjectStore for Faulty {
             seen.ended.extend(ended);
         }
         let ended = seen.ended.iter().filter(|ended| ended.subject == subject);
-        Ok(Revocation::from_iter(ended.map(|ended| ended.id.clone())))
+        Ok(ended.map(|ended| ended.id.clone()).collect())
     }
 }
 
@@ -244,32 +244,32 @@ impl SessionStore for Faulty {
     }
 }
 
-/// Which promise of the suite each fault breaks, by a part of its name.
+/// The promise that each fault breaks, as a part of its text.
 const CAUGHT: [(Fault, &str); 13] = [
     (
         Fault::RemembersAThousand,
-        "its first token is not forgotten",
+        "the first token of a session is remembered",
     ),
-    (Fault::RemembersForAMoment, "until it would have expired"),
+    (Fault::RemembersForAMoment, "until its own expiry"),
+    (Fault::RemembersForEver, "even if its session"),
     (
-        Fault::RemembersForEver,
-        "no longer where its session lives on",
+        Fault::RefusesWithinTheLeeway,
+        "can be rotated a second time",
     ),
-    (Fault::RefusesWithinTheLeeway, "is rotated once more"),
-    (
-        Fault::HasALeewayWithoutEnd,
-        "used again it ends the session",
-    ),
-    (Fault::EndsTheFirstOfTwo, "both next ones live"),
+    (Fault::HasALeewayWithoutEnd, "its reuse ends the session"),
+    (Fault::EndsTheFirstOfTwo, "both successors live"),
     (
         Fault::KeepsBothAfterARotation,
         "until one of them is rotated",
     ),
-    (Fault::RotatesAThirdTime, "no third time"),
-    (Fault::EndsOneOfTwoAlone, "each ends all"),
-    (Fault::KeepsOneAlone, "of which a live token is shown"),
-    (Fault::KeepsByARotatedToken, "rotated away keeps none"),
-    (Fault::NamesAgain, "is named once"),
+    (Fault::RotatesAThirdTime, "a third time"),
+    (
+        Fault::EndsOneOfTwoAlone,
+        "either successor ends the session",
+    ),
+    (Fault::KeepsOneAlone, "a presented live token is kept"),
+    (Fault::KeepsByARotatedToken, "a rotated token keeps none"),
+    (Fault::NamesAgain, "session is named once"),
     (
         Fault::NamesTheSubjectOfLiveTokensAlone,
         "names the subject of its session",
@@ -277,7 +277,7 @@ const CAUGHT: [(Fault, &str); 13] = [
 ];
 
 async fn verdict(fault: Fault) -> Result<Report, Report> {
-    let suite = Conformance::new(Faulty::new(fault, Duration::from_hours(1)))
+    let suite = Conformance::new(Faulty::new(fault, Duration::from_secs(3600)))
         .with_subjects()
         .with_short_lived(Faulty::new(fault, Duration::from_secs(2)))
         .with_rounds(5);
@@ -285,7 +285,7 @@ async fn verdict(fault: Fault) -> Result<Report, Report> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_breaks_the_promise_that_it_should() {
+async fn each_fault_breaks_its_promise() {
     let verdicts = stream::iter(CAUGHT).map(async |(fault, promise)| {
         let verdict = verdict(fault).await;
         (fault, promise, verdict)
@@ -305,7 +305,7 @@ async fn each_fault_breaks_the_promise_that_it_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_not_asked() {
+async fn a_promise_that_does_not_apply_is_not_checked() {
     let store =
         MemoryStore::new().with_policy(SessionPolicy::new().with_reuse_leeway(Duration::ZERO));
     let report = Conformance::new(store)
@@ -321,9 +321,8 @@ async fn what_is_not_there_is_not_asked() {
     );
 }
 
-/// A store whose sessions have ended before they can be asked for.
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_that_live_too_short_are_said_to() {
+async fn sessions_that_expire_before_they_can_be_checked_are_reported() {
     let policy = SessionPolicy::new().with_reuse_leeway(Duration::ZERO);
     let store = MemoryStore::new().with_policy(policy);
     let short = store
@@ -333,5 +332,5 @@ async fn sessions_that_live_too_short_are_said_to() {
     let suite = Conformance::new(store).with_short_lived(short);
     let report = suite.run().await.unwrap_err();
     let mut broken = report.broken();
-    assert!(broken.any(|(_, seen)| seen.contains("whose sessions live longer")));
+    assert!(broken.any(|(_, seen)| seen.contains("sessions live longer")));
 }

@@ -1,4 +1,4 @@
-//! The conformance suite finds what is wrong with a store, and says it.
+//! The conformance suite finds and reports the faults of a store.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_t
 
 use support::*;
 
-/// What a store may get wrong.
+/// The fault of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     RevokesNothing,
@@ -85,7 +85,7 @@ impl TokenStore for Faulty {
             (Fault::DoesNotReport, _) => Revocation::NotFound,
             (Fault::NamesTwoSessions, Revocation::Sessions(sessions)) => {
                 let another = [SessionId::new("another")];
-                Revocation::from_iter(sessions.iter().cloned().chain(another))
+                sessions.iter().cloned().chain(another).collect()
             }
             (_, revoked) => revoked,
         })
@@ -197,14 +197,20 @@ async fn verdict(fault: Fault) -> Result<Report, Report> {
         .await
 }
 
-/// Which promise of the suite each fault breaks, by a part of its name.
+/// The promise that each fault breaks, as a part of its text.
 const CAUGHT: [(Fault, &str); 20] = [
-    (Fault::RevokesNothing, "a revoked token is accepted no more"),
+    (
+        Fault::RevokesNothing,
+        "a revoked token is no longer accepted",
+    ),
     (Fault::ReportsEveryCall, "revoking it again finds nothing"),
-    (Fault::DoesNotReport, "a revoked token is accepted no more"),
+    (
+        Fault::DoesNotReport,
+        "a revoked token is no longer accepted",
+    ),
     (
         Fault::NamesTwoSessions,
-        "a revoked token is accepted no more",
+        "a revoked token is no longer accepted",
     ),
     (Fault::FailsOnUnknown, "unknown, huge or odd"),
     (Fault::PanicsOnHuge, "unknown, huge or odd"),
@@ -213,25 +219,25 @@ const CAUGHT: [(Fault, &str); 20] = [
         Fault::EndsThePresentedTokenAlone,
         "ends the session of its successors",
     ),
-    (Fault::ToleratesReuse, "used again it ends the session"),
-    (Fault::RotatesInTwoSteps, "no refresh that was in flight"),
+    (Fault::ToleratesReuse, "its reuse ends the session"),
+    (Fault::RotatesInTwoSteps, "no refresh in flight"),
     (
         Fault::AcceptsRotatedTokens,
-        "rotated away is accepted no more",
+        "a rotated token is no longer accepted",
     ),
-    (Fault::ForgetsTheCase, "nobody else's do"),
-    (Fault::KeepsNothing, "the exception of one"),
-    (Fault::EndsTheFirstSessionAlone, "end all at once"),
-    (Fault::KnowsNobody, "the sessions of a subject"),
-    (Fault::IgnoresExpiry, "expired is found nowhere"),
-    (Fault::FailsOnExpired, "ending it is no error"),
-    (Fault::FindsEndedSessions, "by its id, until it ends"),
-    (Fault::ChangesTheId, "by its id, until it ends"),
-    (Fault::TakesTakenTokens, "a token that is known already"),
+    (Fault::ForgetsTheCase, "no session of anybody else"),
+    (Fault::KeepsNothing, "except a kept one"),
+    (Fault::EndsTheFirstSessionAlone, "of a subject end at once"),
+    (Fault::KnowsNobody, "all sessions of a subject"),
+    (Fault::IgnoresExpiry, "an expired session is not found"),
+    (Fault::FailsOnExpired, "revoking it is not an error"),
+    (Fault::FindsEndedSessions, "by its id until it ends"),
+    (Fault::ChangesTheId, "by its id until it ends"),
+    (Fault::TakesTakenTokens, "a known token opens no session"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_breaks_the_promise_that_it_should() {
+async fn each_fault_breaks_its_promise() {
     for (fault, promise) in CAUGHT {
         let report = match verdict(fault).await {
             Ok(report) => panic!("{fault:?} was not caught: {report}"),
@@ -247,7 +253,7 @@ async fn each_fault_breaks_the_promise_that_it_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_at_rest_in_clear_is_found_and_not_shown() {
+async fn a_token_stored_in_plain_text_is_found_and_not_shown() {
     let store =
         MemoryStore::new().with_policy(SessionPolicy::new().with_reuse_leeway(Duration::ZERO));
     let store = Faulty::new(store, Fault::ToleratesReuse);
@@ -263,7 +269,7 @@ async fn a_token_at_rest_in_clear_is_found_and_not_shown() {
     assert!(
         report
             .broken()
-            .any(|(promise, _)| promise.contains("at rest")),
+            .any(|(promise, _)| promise.contains("plain text")),
         "{report}"
     );
 }
@@ -283,7 +289,7 @@ impl Application for Plain {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_application_does_not_do_is_not_asked_and_the_report_says_so() {
+async fn a_promise_that_does_not_apply_is_not_checked_and_the_report_says_so() {
     let store = MemoryStore::new();
     let app = Plain(store.clone());
     let report = Conformance::for_application(store, app)

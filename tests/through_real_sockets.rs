@@ -1,4 +1,4 @@
-//! The contract over real connections: HTTP/1, HTTP/2, and a proxy's bodies.
+//! Logouts over real connections: HTTP/1, HTTP/2, and the bodies of a proxy.
 
 use std::convert::Infallible;
 
@@ -28,7 +28,7 @@ async fn server(store: MemoryStore) -> std::net::SocketAddr {
 }
 
 #[tokio::test]
-async fn over_http1_the_answer_is_the_contracts_and_the_connection_stays() {
+async fn over_http1_the_answer_is_the_default_and_the_connection_stays_open() {
     let (store, token) = store_with_session().await;
     let address = server(store.clone()).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
@@ -56,7 +56,7 @@ async fn over_http1_the_answer_is_the_contracts_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn over_http1_a_body_that_never_comes_does_not_hold_the_answer() {
+async fn over_http1_the_answer_does_not_wait_for_the_body() {
     let (store, token) = store_with_session().await;
     let address = server(store).await;
     let mut connection = TcpStream::connect(address).await.unwrap();
@@ -84,11 +84,11 @@ async fn over_http1_a_large_body_is_answered_and_the_connection_closed() {
     );
     let sending = tokio::spawn(async move {
         requests.write_all(head.as_bytes()).await.unwrap();
-        // Cut off in the middle of it, as the server no longer listens.
+        // Fails in the middle, because the server closes the connection.
         let _ = requests.write_all(&vec![b' '; 3_000_000]).await;
     });
     let mut answer = Vec::new();
-    // A reset after the answer is a close as well.
+    // A reset after the answer closes the connection too.
     let _ = answers.read_to_end(&mut answer).await;
     sending.await.unwrap();
     let answer = String::from_utf8(answer).unwrap();

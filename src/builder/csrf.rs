@@ -1,14 +1,17 @@
-//! What a logout has to prove.
+//! The setters of the checks against forged requests.
 
 use super::LogoutLayerBuilder;
 use crate::csrf::OriginCheck;
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Whether a logout must have `Content-Type: application/json`, which no form can send to another site. `true` by default; else the answer is `415`.
+    /// Whether a logout must have `Content-Type: application/json`. `true` by default.
     ///
-    /// Where it is switched off, an [`origin_check`](Self::origin_check) must stand in for it: without
-    /// either, [`build`](Self::build) returns [`ConfigError::NoCsrfProof`](crate::error::ConfigError::NoCsrfProof).
+    /// A form cannot send this content type to another site. A logout with another content type gets a
+    /// `415`.
+    ///
+    /// If you turn this check off, set an [`origin_check`](Self::origin_check). Without either check,
+    /// [`build`](Self::build) returns [`ConfigError::NoCsrfProof`](crate::error::ConfigError::NoCsrfProof).
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -28,7 +31,9 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Checks `Sec-Fetch-Site` and `Origin` as well; else the answer is `403`. Off by default.
+    /// Checks `Sec-Fetch-Site` and `Origin` as well. Off by default.
+    ///
+    /// A logout from an origin that is not trusted gets a `403`.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};

@@ -1,4 +1,4 @@
-//! The builder of the layer: its defaults, and what it makes of its settings.
+//! The builder of the layer: the defaults and the checks of the settings.
 
 mod csrf;
 mod observe;
@@ -24,11 +24,11 @@ use crate::service::Config;
 use crate::store::TokenStore;
 use crate::token::{Bounds, Sources, TokenSource};
 
-/// Configures a [`LogoutLayer`]. Made by [`LogoutLayer::builder`].
+/// Builder of a [`LogoutLayer`]. Created by [`LogoutLayer::builder`].
 #[must_use]
 pub struct LogoutLayerBuilder<T> {
     store: T,
-    /// The main one first.
+    /// The first route is the one of `path`.
     routes: Vec<(String, Action<T>)>,
     public_prefix: String,
     token_sources: Vec<TokenSource>,
@@ -80,13 +80,14 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         }
     }
 
-    /// Checks the configuration.
+    /// Checks the settings and creates the layer.
     ///
     /// # Errors
     ///
-    /// - [`ConfigError::InvalidPath`] for a path that no request can have,
-    /// - [`ConfigError::DuplicatePath`] for two routes with one path,
-    /// - [`ConfigError::RefreshCookieNotSent`] if the `Path` of a refresh cookie does not cover a path,
+    /// - [`ConfigError::InvalidPath`] if no request can have one of the paths.
+    /// - [`ConfigError::DuplicatePath`] if two logouts have the same path.
+    /// - [`ConfigError::RefreshCookieNotSent`] if the `Path` of a refresh cookie does not cover one of the
+    ///   paths.
     /// - [`ConfigError::NoCsrfProof`] if [`require_json`](Self::require_json) is off and there is no
     ///   [`origin_check`](Self::origin_check).
     pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {

@@ -1,4 +1,4 @@
-//! The callback that is told each outcome.
+//! The setter of the callback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use crate::outcome::Outcome;
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Calls back with the outcome and the latency of each logout, for an audit log or for a denylist of
-    /// access tokens. No callback by default.
+    /// Sets a callback that gets the outcome and the latency of each logout. No callback by default.
     ///
-    /// The callback runs before the answer is sent, so keep it quick. A panic in the callback changes
-    /// nothing. Each ended session is named in exactly one call. A revocation that outlives its client is
-    /// reported when the revocation ends. A revocation that outlives its [`timeout`](Self::timeout) is
-    /// reported twice: as [`Outcome::Failed`] with
-    /// [`FailureKind::TimedOut`](crate::outcome::FailureKind::TimedOut) when the timeout passes, and with
-    /// its own outcome when the revocation ends.
+    /// Use the callback for an audit log or for a denylist of access tokens. It runs before the answer is
+    /// sent, so keep it short. A panic in the callback is ignored.
+    ///
+    /// The layer names each ended session in exactly one call. If the client disconnects, the call comes
+    /// when the revocation ends. If a revocation outlives its [`timeout`](Self::timeout), there are two
+    /// calls: one with [`FailureKind::TimedOut`](crate::outcome::FailureKind::TimedOut) when the timeout
+    /// passes, and one with the final outcome when the revocation ends.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};

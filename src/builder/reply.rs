@@ -1,11 +1,11 @@
-//! The answer to a logout.
+//! The setters of the answer to a logout.
 
 use super::LogoutLayerBuilder;
 use crate::reply::{Redirect, Reply, SiteData, clear_site_data};
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Answers with this [`Reply`]. [`Json`](crate::reply::Json) with the contract's texts by default.
+    /// Sets the [`Reply`] that makes the answers. [`Json::new`](crate::reply::Json::new) by default.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -22,12 +22,15 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Lets HTML forms log out, and sends browsers on that `Accept: text/html`. Off by default.
+    /// Accepts logouts from HTML forms, and redirects browsers that `Accept: text/html`. Off by default.
     ///
-    /// A form cannot send JSON, so it has to prove otherwise that it is from here: by a
-    /// `Sec-Fetch-Site` of `same-origin` or `none`, or by an `Origin` that is the request's own or
-    /// one that the [`origin_check`](Self::origin_check) trusts. One that says nothing of where it
-    /// comes from gets a `403`. Every other request is checked and answered as without this.
+    /// A form cannot send JSON, so a form has to show its origin instead. One of these is enough:
+    ///
+    /// - `Sec-Fetch-Site` is `same-origin` or `none`.
+    /// - There is no `Sec-Fetch-Site`, and `Origin` is the origin of the request itself.
+    /// - `Origin` is an origin that the [`origin_check`](Self::origin_check) trusts.
+    ///
+    /// Any other form gets a `403`. This setting changes nothing for requests that are not forms.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -45,15 +48,24 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Answers gRPC calls in gRPC: an empty message with the status `OK`, `INTERNAL` if the store
-    /// failed, `PERMISSION_DENIED` for a refusal. Off by default.
+    /// Accepts gRPC calls, and answers them in gRPC. Off by default.
     ///
-    /// A call is a `POST` to the path with `Content-Type: application/grpc`, or one that begins with
-    /// `application/grpc+`. It need not be JSON then: no form can send that type either. A gRPC-Web
-    /// call is one where tonic-web's layer is outside of this one.
+    /// A gRPC call is a `POST` to the path with `Content-Type: application/grpc`, or a content type that
+    /// begins with `application/grpc+`. Such a call passes the [`require_json`](Self::require_json) check,
+    /// because no form can send these content types either. gRPC-Web works if tonic-web's layer is outside
+    /// this layer.
+    ///
+    /// The answer to a logout is an empty message and one of these statuses:
+    ///
+    /// | outcome | status |
+    /// |---|---|
+    /// | logged out | `OK` |
+    /// | failed | `INTERNAL` |
+    /// | rejected | `PERMISSION_DENIED` |
+    /// | rejected for lack of a subject | `UNAUTHENTICATED` |
     ///
     /// ```
-    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # use tower_logout::{LogoutLayer, Revocation, TokenSource, store_fn};
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
     /// let layer = LogoutLayer::builder(store)
@@ -69,12 +81,11 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Has browsers forget this as well, by `Clear-Site-Data` on every answer that removes the
-    /// cookies. Nothing by default.
+    /// Sends `Clear-Site-Data` with each answer that removes the cookies. Nothing by default.
     ///
-    /// Browsers obey it over https alone (W3C Clear Site Data §4.1), and so is it to be set: to call
-    /// this is to say that the site is served over https. `docs/browser-memory.md` has what a browser
-    /// holds besides cookies, and what clears it.
+    /// Call this only if your site is served over https: browsers ignore the header over http (W3C Clear
+    /// Site Data §4.1). [`guide::browsers`](crate::guide::browsers) describes the data that a browser keeps
+    /// besides cookies, and how to clear the data.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -97,8 +108,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Whether the cookies are removed although the store failed. `false` by default, so that the
-    /// client can try again; with `true` the browser forgets a token that may still work.
+    /// Whether a failed logout removes the cookies too. `false` by default.
+    ///
+    /// With `false`, the client can try again. With `true`, the browser forgets a token that may still
+    /// work.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};

@@ -1,11 +1,13 @@
-//! Which requests are a logout.
+//! The setters of the logout paths.
 
 use super::LogoutLayerBuilder;
 use crate::route::Action;
 use crate::store::{Scope, SubjectStore, TokenStore};
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// The path of the logout, compared to the letter. `/auth/logout` by default.
+    /// Sets the path of the logout. `/auth/logout` by default.
+    ///
+    /// The layer compares the path byte by byte, without the query.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -18,9 +20,9 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// A further path, whose logout reaches as far as the [`Scope`] says. None by default.
+    /// Adds a path whose logout ends the sessions of this [`Scope`]. None by default.
     ///
-    /// [`Scope::Others`] keeps the session of the presented token, and therefore its cookies.
+    /// [`Scope::Others`] keeps the session of the presented token, so the cookies stay too.
     ///
     /// ```
     /// use tower_logout::{LogoutLayer, MemoryStore, Scope};
@@ -34,7 +36,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     ///
-    /// A store that does not know whose sessions it holds has no such route:
+    /// Without a [`SubjectStore`], this method does not compile:
     ///
     /// ```compile_fail
     /// # use tower_logout::{LogoutLayer, Revocation, Scope, store_fn};
@@ -49,8 +51,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// What is stripped from the path before the layer sees it, by a proxy or by Axum's `nest`. The
-    /// refresh cookie's `Path` has to cover the paths as browsers see them. Nothing by default.
+    /// Sets the prefix that `nest` or a proxy strips from the path. No prefix by default.
+    ///
+    /// [`build`](Self::build) then checks the `Path` of the refresh cookie against the path that the
+    /// browser sees.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};

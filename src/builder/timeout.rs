@@ -1,4 +1,4 @@
-//! How long a revocation may take, and how many may be under way.
+//! The setters of the timeouts and of the limit of revocations.
 
 #[cfg(feature = "tokio")]
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::detach::InFlight;
 #[cfg(feature = "tokio")]
 use crate::store::TokenStore;
 
-/// The time and the number of revocations. Nothing without tokio.
+/// The limits of revocations. Without tokio there are none.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     #[cfg(feature = "tokio")]
@@ -51,13 +51,14 @@ impl From<Limits> for InFlight {
 
 #[cfg(feature = "tokio")]
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// How long the client waits for the store, before it gets a `500` and the revocation goes on in
-    /// the background. 5 seconds by default.
+    /// Sets how long a client waits for the store. 5 seconds by default.
+    ///
+    /// After the timeout the client gets a `500`, and the revocation continues in the background.
     ///
     /// # Panics
     ///
-    /// A logout whose store is pending panics on a tokio runtime that was built without
-    /// [`enable_time`](tokio::runtime::Builder::enable_time). Its revocation runs on.
+    /// A logout panics while it waits for the store if the tokio runtime was built without
+    /// [`enable_time`](tokio::runtime::Builder::enable_time). The revocation continues.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -74,12 +75,13 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// How long a revocation may go on in the background, after its timeout has passed or its client has
-    /// gone. 30 seconds by default. The layer then gives the revocation up, and
-    /// [`on_outcome`](Self::on_outcome) is told
-    /// [`FailureKind::GivenUp`](crate::outcome::FailureKind::GivenUp).
+    /// Sets how long a revocation may continue in the background. 30 seconds by default.
     ///
-    /// A client was never told that such a logout succeeded.
+    /// A revocation moves to the background when its [`timeout`](Self::timeout) passes or its client
+    /// disconnects. After this time the layer gives the revocation up and calls
+    /// [`on_outcome`](Self::on_outcome) with
+    /// [`FailureKind::GivenUp`](crate::outcome::FailureKind::GivenUp). No client was told that such a
+    /// logout succeeded.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -96,12 +98,13 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// How many revocations may be under way at once, those in the background included. 1,024 by
-    /// default. A logout beyond that is answered with a `500` at once, and the store is not called:
-    /// [`FailureKind::Overloaded`](crate::outcome::FailureKind::Overloaded).
+    /// Sets how many revocations may run at once, including those in the background. 1,024 by default.
     ///
-    /// It bounds what logouts hold while a store does not answer. A concurrency limit outside of the
-    /// layer does not: it counts requests, and a revocation outlives its own.
+    /// A logout beyond the limit gets a `500` at once, and the store is not called
+    /// ([`FailureKind::Overloaded`](crate::outcome::FailureKind::Overloaded)).
+    ///
+    /// The limit bounds the memory of logouts while a store does not answer. A concurrency limit outside
+    /// the layer cannot do so, because it counts requests, and a revocation can outlive its request.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};

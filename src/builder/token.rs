@@ -1,4 +1,4 @@
-//! Where the tokens of a logout are.
+//! The setters of the places that hold tokens.
 
 use super::LogoutLayerBuilder;
 use crate::cookies::AuthCookies;
@@ -6,7 +6,7 @@ use crate::store::TokenStore;
 use crate::token::TokenSource;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// The cookies that are read and removed. [`AuthCookies::default`] by default.
+    /// Sets the cookies to read and to remove. [`AuthCookies::default`] by default.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -27,10 +27,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// Reads a further place of the request. None by default: only the refresh cookie is read.
+    /// Adds a place where the layer looks for tokens, besides the refresh cookie. None by default.
     ///
-    /// The logout ends the session of every token that a request presents. Tokens in other places come
-    /// before those in cookies.
+    /// A logout ends the session of every token that the request presents. Tokens from these places count
+    /// first towards [`max_tokens`](Self::max_tokens), before tokens from cookies.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn, TokenSource};
@@ -48,14 +48,15 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// How many distinct values a request may present. 16 by default: a browser sends one cookie of a name
-    /// for each prefix of the path and each level of the domain, which is four times three for
-    /// `/auth/logout`, and other sources have room besides.
+    /// Sets how many distinct values a request may present. 16 by default.
     ///
-    /// A logout with more has those ended that are within the bound, and fails:
-    /// [`FailureKind::TooManyTokens`](crate::outcome::FailureKind::TooManyTokens). Another host of the same
-    /// site can plant cookies, and have your users' logouts fail. It cannot plant one whose name begins
-    /// with `__Host-`.
+    /// A browser sends one cookie of a name for each prefix of the path and each level of the domain. For
+    /// `/auth/logout` these are four times three cookies, so the default leaves room for other sources.
+    ///
+    /// If a request presents more values, the layer ends the sessions of those within the limit, and the
+    /// logout fails ([`FailureKind::TooManyTokens`](crate::outcome::FailureKind::TooManyTokens)). Another
+    /// host of the same site can plant cookies and make the logouts of your users fail. No other host can
+    /// plant a cookie whose name begins with `__Host-`.
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -70,9 +71,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// How long the value of a cookie may be, in bytes. 4,096 by default, which no browser exceeds. A
-    /// logout with a longer one fails:
-    /// [`FailureKind::TokenTooLong`](crate::outcome::FailureKind::TokenTooLong).
+    /// Sets the longest value of a refresh cookie, in bytes. 4,096 by default, which no browser exceeds.
+    ///
+    /// A logout with a longer value fails
+    /// ([`FailureKind::TokenTooLong`](crate::outcome::FailureKind::TokenTooLong)).
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -87,8 +89,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         self
     }
 
-    /// How long a token may be that is not in a cookie, in bytes. 16,384 by default. A logout with a
-    /// longer one fails: [`FailureKind::TokenTooLong`](crate::outcome::FailureKind::TokenTooLong).
+    /// Sets the longest token outside cookies, in bytes. 16,384 by default.
+    ///
+    /// A logout with a longer token fails
+    /// ([`FailureKind::TokenTooLong`](crate::outcome::FailureKind::TokenTooLong)).
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn, TokenSource};

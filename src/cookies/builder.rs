@@ -1,4 +1,4 @@
-//! The builder of the description.
+//! The builder of [`AuthCookies`].
 
 use cookie::CookieBuilder;
 
@@ -8,7 +8,7 @@ use super::removal::removal;
 use super::{ACCESS_COOKIE, AuthCookies, REFRESH_COOKIE, key, template};
 use crate::error::ConfigError;
 
-/// Describes the cookies of a login. Made by [`AuthCookies::builder`].
+/// Builder of [`AuthCookies`]. Created by [`AuthCookies::builder`].
 #[derive(Clone, Debug)]
 pub struct AuthCookiesBuilder {
     access: CookieBuilder<'static>,
@@ -29,8 +29,10 @@ impl AuthCookiesBuilder {
         }
     }
 
-    /// The access cookie: its name and attributes; a value is ignored. By default
-    /// `accessToken` with `Path=/`, `HttpOnly` and `SameSite=Lax`. Without a `Path` it gets `/`.
+    /// Sets the name and the attributes of the access cookie. A value is ignored.
+    ///
+    /// The default is `accessToken` with `Path=/`, `HttpOnly` and `SameSite=Lax`. A cookie without a `Path`
+    /// gets `Path=/`.
     ///
     /// ```
     /// use cookie::Cookie;
@@ -49,9 +51,11 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// The refresh cookie, which holds the token that is revoked: its name and attributes; a value
-    /// is ignored. By default `refreshToken` with `Path=/`, `HttpOnly` and `SameSite=Lax`.
-    /// Without a `Path` it gets `/`.
+    /// Sets the name and the attributes of the refresh cookie, which holds the token to revoke. A value is
+    /// ignored.
+    ///
+    /// The default is `refreshToken` with `Path=/`, `HttpOnly` and `SameSite=Lax`. A cookie without a
+    /// `Path` gets `Path=/`.
     ///
     /// ```
     /// use cookie::Cookie;
@@ -70,10 +74,11 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// How the value of the refresh cookie holds the token at logout. [`CookieEncoding::plain`] by
+    /// Sets how a logout reads the token from the value of the refresh cookie. [`CookieEncoding::plain`] by
     /// default.
     ///
-    /// [`AuthCookies::refresh`] returns the cookie in clear: the jar of your login seals it.
+    /// [`AuthCookies::refresh`] still returns the plain cookie, because the jar of your login signs or
+    /// encrypts the value.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -90,12 +95,13 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// A further cookie that holds a refresh token: the refresh cookie under an older name, or with an
-    /// older `Domain` or `Path`. At logout its token is revoked and the cookie is removed. None by
-    /// default.
+    /// Adds another cookie that holds a refresh token. None by default.
     ///
-    /// Its `Path` has to cover the logout path, like that of the refresh cookie. Its values may be from
-    /// before they were signed or encrypted: they are read in clear as well.
+    /// Use this for an older name, `Domain` or `Path` of the refresh cookie. A logout revokes the token and
+    /// removes the cookie.
+    ///
+    /// The `Path` has to cover the logout path. If [`refresh_encoding`](Self::refresh_encoding) is signed
+    /// or private, a cookie with an older name is read in plain as well.
     ///
     /// ```
     /// use cookie::Cookie;
@@ -115,11 +121,11 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// A further cookie to remove at logout, which holds no refresh token: the name of the user, a
-    /// chunk of the access token. None by default.
+    /// Adds another cookie to remove, for example the name of the user or a part of the access token. None
+    /// by default.
     ///
-    /// Its value is not read. A cookie that holds a refresh token belongs into
-    /// [`also_refresh`](Self::also_refresh): removed from the browser alone, the token still works.
+    /// The value is not read. If the cookie holds a refresh token, use
+    /// [`also_refresh`](Self::also_refresh), so that the token is revoked too.
     ///
     /// ```
     /// use cookie::Cookie;
@@ -139,13 +145,16 @@ impl AuthCookiesBuilder {
         self
     }
 
-    /// Checks the description.
+    /// Checks the cookies and creates the description.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for whatever a browser would refuse or ignore: an illegal name, `Path` or
-    /// `Domain`, a name prefix, `SameSite=None` or `Partitioned` whose demands are not met, one name
-    /// for both cookies, one removal twice.
+    /// - [`ConfigError::InvalidCookieName`] if a name is empty or has a forbidden character.
+    /// - [`ConfigError::InvalidCookieAttribute`] if a browser would ignore a `Path` or a `Domain`.
+    /// - [`ConfigError::UnmetCookieRequirement`] if a cookie lacks an attribute that its name prefix,
+    ///   `SameSite=None` or `Partitioned` requires.
+    /// - [`ConfigError::DuplicateCookie`] if the access and the refresh cookie have the same name, or if
+    ///   one cookie is described twice.
     pub fn build(self) -> Result<AuthCookies, ConfigError> {
         let access = self.access.build();
         let refresh = self.refresh.build();

@@ -1,11 +1,11 @@
-//! What a browser would refuse or ignore.
+//! The checks of a cookie: a browser must neither drop nor ignore any part of it.
 
 use cookie::{Cookie, SameSite};
 
 use super::path;
 use crate::error::ConfigError;
 
-/// Longer attribute values are ignored (RFC 6265bis §5.6).
+/// Browsers ignore longer attribute values (RFC 6265bis §5.6).
 const MAX_ATTRIBUTE_LEN: usize = 1024;
 
 pub(super) fn check(cookie: &Cookie<'static>) -> Result<(), ConfigError> {
@@ -14,7 +14,7 @@ pub(super) fn check(cookie: &Cookie<'static>) -> Result<(), ConfigError> {
     let http_only = ("HttpOnly", cookie.http_only() == Some(true));
     let no_domain = ("no Domain", cookie.domain().is_none());
     let root = ("Path=/", path(cookie) == "/");
-    // Browsers compare prefixes without regard to case (RFC 6265bis §5.7).
+    // Browsers ignore the case of prefixes (RFC 6265bis §5.7).
     let name = cookie.name().to_ascii_lowercase();
     let demands: [(_, _, &[_]); 6] = [
         ("__Secure-", name.starts_with("__secure-"), &[secure]),
@@ -91,7 +91,7 @@ pub(super) fn duplicate(cookie: &Cookie<'static>) -> ConfigError {
     }
 }
 
-/// RFC 9110 §5.6.2.
+/// Whether the byte is a `tchar` (RFC 9110 §5.6.2).
 fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,19 +1,18 @@
-//! How a token is written into the value of a cookie.
+//! How the value of a cookie holds the token.
 
 use std::borrow::Cow;
 
 #[cfg(any(feature = "signed", feature = "private"))]
 use cookie::{Cookie, CookieJar, Key};
 
-/// How the refresh cookie's value holds the token. [`plain`](Self::plain) by default.
+/// How the value of the refresh cookie holds the token. [`plain`](Self::plain) by default.
 ///
-/// It is the format of the `cookie` crate, and of what is built on it: axum-extra's jars,
-/// tower-cookies, and so on. The login goes on to set its cookies as it does.
+/// The formats are those of the crate `cookie` and of the crates that use it, for example axum-extra and
+/// tower-cookies. Your login sets its cookies as before.
 ///
-/// A value whose signature or encryption is not that of the login holds no token: the store is not
-/// called for it, and the cookie is removed like any other. Four values are tried for each token that a
-/// request may present
-/// ([`max_tokens`](crate::builder::LogoutLayerBuilder::max_tokens)). With more the logout fails.
+/// A value that fails the check of its signature or encryption is no token: the store is not called, and
+/// the cookie is removed as usual. A logout checks up to four values for each token of the limit
+/// [`max_tokens`](crate::builder::LogoutLayerBuilder::max_tokens). With more values, the logout fails.
 #[derive(Clone, Debug, Default)]
 pub struct CookieEncoding(Encoding);
 
@@ -28,16 +27,16 @@ enum Encoding {
 }
 
 impl CookieEncoding {
-    /// The token as it is, in quotes, or with `%` and two hexadecimal digits for what a cookie cannot
-    /// hold: as `Cookie::encoded` of the crate `cookie` and axum-extra's `CookieJar` write it.
+    /// The plain token, the token in quotes, or the percent-encoded token.
     ///
-    /// Jars differ, so each distinct reading of a value is presented to the store.
+    /// `Cookie::encoded` of the crate `cookie` and axum-extra's `CookieJar` percent-encode. Cookie jars
+    /// differ, so the layer presents each distinct reading of a value to the store.
     pub fn plain() -> Self {
         Self(Encoding::Plain)
     }
 
-    /// The token behind its signature, as a [`SignedJar`](cookie::SignedJar) and axum-extra's
-    /// `SignedCookieJar` write it, percent-encoded or not.
+    /// The signed token of a [`SignedJar`](cookie::SignedJar) or of axum-extra's `SignedCookieJar`,
+    /// percent-encoded or not.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -57,8 +56,8 @@ impl CookieEncoding {
         Self(Encoding::Signed(key))
     }
 
-    /// The token encrypted, as a [`PrivateJar`](cookie::PrivateJar) and axum-extra's
-    /// `PrivateCookieJar` write it, percent-encoded or not.
+    /// The encrypted token of a [`PrivateJar`](cookie::PrivateJar) or of axum-extra's `PrivateCookieJar`,
+    /// percent-encoded or not.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -82,7 +81,7 @@ impl CookieEncoding {
         matches!(self.0, Encoding::Plain)
     }
 
-    /// The token in a value of the cookie of this name.
+    /// Returns the token in a value of the cookie with this name.
     #[cfg_attr(
         not(any(feature = "signed", feature = "private")),
         allow(unused_variables, clippy::unnecessary_wraps)
@@ -102,7 +101,7 @@ impl CookieEncoding {
     }
 }
 
-/// As it is, and percent-decoded: what passes its check in either reading is what the login wrote.
+/// Checks the value as it is, and percent-decoded.
 #[cfg(any(feature = "signed", feature = "private"))]
 fn unseal<'v>(
     name: &[u8],
@@ -117,7 +116,7 @@ fn unseal<'v>(
     };
     passed(value).or_else(|| {
         let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(value).into();
-        // Borrowed where nothing was encoded.
+        // A borrowed value had nothing to decode.
         matches!(decoded, Cow::Owned(_))
             .then(|| passed(&decoded))
             .flatten()

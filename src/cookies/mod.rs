@@ -1,8 +1,8 @@
-//! One description of the cookies of a login, used to set them and to remove them.
+//! One description of the cookies of a login, to set them and to remove them.
 //!
-//! A browser keys a cookie by name, `Domain`, `Path` and partition (RFC 6265bis §5.7), and drops a
-//! removal that it would not have accepted as a cookie. A removal must therefore repeat what the
-//! cookie was set with, whatever the request sent.
+//! A browser identifies a cookie by its name, `Domain`, `Path` and partition (RFC 6265bis §5.7), and drops
+//! a removal that it would not accept as a cookie. A removal therefore has to repeat the attributes of its
+//! cookie.
 
 mod builder;
 mod check;
@@ -22,11 +22,12 @@ const REFRESH_COOKIE: &str = "refreshToken";
 
 /// The cookies of a login.
 ///
-/// The default is the contract's: `accessToken` and `refreshToken`, both with `Path=/`, `HttpOnly`
-/// and `SameSite=Lax`, without `Secure`, so that their removal works over http and https alike.
+/// The default is `accessToken` and `refreshToken`, both with `Path=/`, `HttpOnly` and `SameSite=Lax`. They
+/// have no `Secure`, so that the removal works over http as well as https.
 ///
-/// Over https, give the cookies names that begin with `__Host-`: no other host of your site can plant
-/// cookies of such a name, which would be presented beside the real ones.
+/// If your site uses https, give the cookies names that begin with `__Host-`. Another host of your site can
+/// plant a cookie of any other name, and a browser would send the planted cookie together with the real
+/// one.
 ///
 /// # Example
 ///
@@ -94,12 +95,12 @@ impl Default for AuthCookies {
 }
 
 impl AuthCookies {
-    /// Starts from the default cookies.
+    /// Creates a builder that starts from the default cookies.
     pub fn builder() -> AuthCookiesBuilder {
         AuthCookiesBuilder::new()
     }
 
-    /// The access cookie with this value, to be set at login and refresh.
+    /// Returns the access cookie with this value, to set at login and refresh.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -111,7 +112,7 @@ impl AuthCookies {
         with_value(&self.access, value)
     }
 
-    /// The refresh cookie with this value, to be set at login and refresh.
+    /// Returns the refresh cookie with this value, to set at login and refresh.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -123,12 +124,12 @@ impl AuthCookies {
         with_value(&self.refresh, value)
     }
 
-    /// The name of the access cookie, to read it by.
+    /// The name of the access cookie.
     pub fn access_name(&self) -> &str {
         self.access.name()
     }
 
-    /// The name of the refresh cookie, to read it by.
+    /// The name of the refresh cookie.
     pub fn refresh_name(&self) -> &str {
         self.refresh.name()
     }
@@ -141,7 +142,7 @@ impl AuthCookies {
         &self.removals
     }
 
-    /// Each name that the refresh cookie has or had, once.
+    /// The distinct names of the refresh cookie, including older names.
     pub(crate) fn refresh_names(&self) -> impl Iterator<Item = &str> {
         let cookies = self.refresh_cookies();
         cookies.enumerate().filter_map(|(index, cookie)| {
@@ -155,7 +156,7 @@ impl AuthCookies {
         std::iter::once(&self.refresh).chain(&self.also_refresh)
     }
 
-    /// Whether a browser sends the refresh cookies to this path (RFC 6265 §5.1.4).
+    /// Checks that a browser sends the refresh cookies to this path (RFC 6265 §5.1.4).
     pub(crate) fn reach(&self, logout_path: &str) -> Result<(), ConfigError> {
         for cookie in self.refresh_cookies() {
             let cookie_path = path(cookie);
@@ -188,12 +189,13 @@ fn with_value(template: &Cookie<'static>, value: impl Into<String>) -> Cookie<'s
     cookie
 }
 
-/// Without a `Path` a browser takes that of the request, which differs between login and logout.
+/// The `Path` of the cookie, or `/`. Without a `Path`, a browser takes the path of the request, which
+/// differs between login and logout.
 fn path<'c>(cookie: &'c Cookie<'static>) -> &'c str {
     cookie.path().unwrap_or("/")
 }
 
-/// What a browser tells cookies apart by.
+/// The parts that identify a cookie in a browser.
 fn key<'c>(cookie: &'c Cookie<'static>) -> (&'c str, &'c str, Option<String>, bool) {
     (
         cookie.name(),

@@ -1,4 +1,4 @@
-//! The header that removes a cookie.
+//! The `Set-Cookie` header that removes a cookie.
 
 use cookie::Cookie;
 use http::HeaderValue;
@@ -6,7 +6,7 @@ use http::HeaderValue;
 use super::path;
 use crate::error::ConfigError;
 
-/// The attributes of the default in their documented order, then the others that the cookie was set with.
+/// Writes the removal of a cookie. The default cookies get exactly the text of docs/endpoint.md.
 pub(super) fn removal(cookie: &Cookie<'static>) -> Result<HeaderValue, ConfigError> {
     let mut text = format!(
         "{}=; Path={}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0",

@@ -1,4 +1,4 @@
-//! What kind of message a request is.
+//! The content type of a request.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -9,13 +9,13 @@ const GRPC: &[u8] = b"application/grpc";
 #[inline]
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|value| {
-        // What nearly every client sends.
+        // Nearly every client sends exactly this text.
         value == JSON || essence(value).eq_ignore_ascii_case(JSON)
     })
 }
 
-/// `application/grpc`, with or without the message format behind a `+`. Not gRPC-Web, which only
-/// looks like it: its trailers are part of the body.
+/// Whether the content type is `application/grpc`, with or without a message format after a `+`. gRPC-Web
+/// does not count, because its trailers are part of the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let split = content_type(headers).and_then(|value| essence(value).split_at_checked(GRPC.len()));
     split.is_some_and(|(start, rest)| {
@@ -23,7 +23,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-/// What a form with fields is sent as.
+/// Whether the content type is that of a form with fields.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|value| {
         let essence = essence(value);
@@ -32,7 +32,7 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether `text/html` is asked for by name, as browsers do that navigate.
+/// Whether `Accept` names `text/html`, as a navigation of a browser does.
 pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().any(|field| {
         let mut ranges = field.as_bytes().split(|&byte| byte == b',');
@@ -40,7 +40,7 @@ pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The only one. Of two none counts.
+/// The value of `Content-Type`. With two values, none counts.
 fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     match (values.next(), values.next()) {
@@ -49,8 +49,8 @@ fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
     }
 }
 
-/// Without its parameters (WHATWG MIME Sniffing §4.2): `text/plain; application/json` is
-/// `text/plain`, which a cross-site request may carry without a preflight.
+/// The value without its parameters (WHATWG MIME Sniffing §4.2). `text/plain; application/json` is
+/// `text/plain`, which a cross-site request can have without a preflight.
 fn essence(value: &[u8]) -> &[u8] {
     match memchr::memchr(b';', value) {
         Some(end) => &value[..end],
@@ -101,7 +101,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn grpc_is_told_from_what_only_begins_like_it() {
+    fn only_grpc_counts_and_no_type_that_only_begins_like_it() {
         for grpc in [
             "application/grpc",
             "application/grpc+proto",

@@ -1,9 +1,8 @@
-//! What a logout request has to prove before anything is done for it.
+//! The checks against forged logouts (cross-site request forgery).
 //!
-//! A form on another site can send a `POST`, and a browser honours the clearing `Set-Cookie` of its
-//! answer even where it sent no cookie along. A logout therefore shows that it was not made by such
-//! a form: by a `Content-Type` that no form can send, by where the browser says that it comes from,
-//! or by both.
+//! A form on another site can send a `POST`. A browser then obeys the `Set-Cookie` headers of the answer,
+//! even if the browser sent no cookie with the request. So a logout has to show that no such form sent it:
+//! by a `Content-Type` that no form can send, by the origin that the browser states, or by both.
 
 pub(crate) mod content_type;
 mod origin;
@@ -15,13 +14,13 @@ pub use self::origin::OriginCheck;
 use self::content_type::{is_form, is_grpc, is_json};
 use crate::outcome::Rejection;
 
-/// The checks that are switched on.
+/// The checks of a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Csrf {
     pub(crate) require_json: bool,
-    /// Whether gRPC's content type is as good as JSON's: no form can send it either.
+    /// Whether the content type of gRPC passes too. No form can send it.
     pub(crate) grpc: bool,
-    /// Whether a form is let through that shows where it comes from.
+    /// Whether a form passes if it shows its origin.
     pub(crate) forms: bool,
     pub(crate) origin: Option<OriginCheck>,
 }
@@ -37,7 +36,7 @@ impl Csrf {
         }
     }
 
-    /// Out of line, so that JSON does not pay for it.
+    /// Not inlined, so that JSON requests do not pay for this code.
     #[inline(never)]
     fn check_other(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
         if self.forms && is_form(headers) {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use crate::error::ConfigError;
 use crate::outcome::Rejection;
 
-/// Pages of these schemes have the origin `null`, or there are none.
+/// A page with one of these schemes has the origin `null`, or there is no such page.
 const OPAQUE_SCHEMES: [&str; 8] = [
     "about",
     "blob",
@@ -22,21 +22,24 @@ const OPAQUE_SCHEMES: [&str; 8] = [
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses logouts that a browser sent from another origin, by `Sec-Fetch-Site` and `Origin`.
+/// Rejects logouts that a browser sent from another origin, by `Sec-Fetch-Site` and `Origin`.
 ///
-/// The algorithm is that of Go 1.25's `net/http.CrossOriginProtection`. A request is let through if
+/// The algorithm is the one of `net/http.CrossOriginProtection` in Go 1.25. A request passes if
 ///
 /// 1. `Sec-Fetch-Site` is `same-origin` or `none`, or
-/// 2. its `Origin` is a trusted one, or
-/// 3. it has no `Sec-Fetch-Site`, and no `Origin` or one whose host and port are the request's own.
+/// 2. `Origin` is a trusted origin, or
+/// 3. there is no `Sec-Fetch-Site`, and there is no `Origin`, or `Origin` has the host and the port of the
+///    request.
 ///
-/// A client that is no browser sends neither header, and passes: it has no ambient cookies that a
-/// third party could use.
+/// A client that is not a browser sends neither header, and passes. Such a client has no cookies that
+/// another site could use.
 ///
 /// # Deployment caveat
 ///
-/// Rule 3 compares with the request's authority, else its `Host`. A proxy that rewrites `Host` or
-/// strips `Origin` weakens it for browsers from before 2023, which send no `Sec-Fetch-Site`.
+/// Rule 3 compares `Origin` with the authority of the request, or with `Host` if there is no authority. If
+/// a proxy rewrites `Host`, browsers from before 2023 are rejected, because they send no `Sec-Fetch-Site`.
+/// Trust your public origin with [`add_trusted_origin`](Self::add_trusted_origin) then. If a proxy strips
+/// `Origin`, these browsers always pass.
 ///
 /// # Example
 ///
@@ -54,16 +57,16 @@ pub struct OriginCheck {
 }
 
 impl OriginCheck {
-    /// A check that trusts no other origin.
+    /// Creates a check that trusts no other origin.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets another origin log its users out. None is trusted by default.
+    /// Trusts another origin. No other origin is trusted by default.
     ///
-    /// From another site, a browser sends no cookie with `SameSite=Lax` or `Strict`: such a logout
-    /// removes the cookies and ends no session, which its outcome,
-    /// [`NoToken`](crate::outcome::Outcome::NoToken), says. Cookies for it need `SameSite=None`.
+    /// If the origin is on another site, your cookies need `SameSite=None`. A browser does not send a
+    /// cookie with `SameSite=Lax` or `Strict` from another site. Such a logout removes the cookies but ends
+    /// no session, and its outcome is [`NoToken`](crate::outcome::Outcome::NoToken).
     ///
     /// ```
     /// use tower_logout::csrf::OriginCheck;
@@ -74,9 +77,10 @@ impl OriginCheck {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidOrigin`] unless it is spelt as browsers do (RFC 6454 §6.2): scheme
-    /// and host in lower case, no default port, no path. The scheme may be one of an app
-    /// (`capacitor://localhost`, `tauri://localhost`) or of an extension (`chrome-extension://…`).
+    /// [`ConfigError::InvalidOrigin`] if a browser would not write the origin this way (RFC 6454 §6.2): the
+    /// scheme and the host are in lower case, and there is no default port and no path. Schemes of apps and
+    /// extensions are allowed, for example `capacitor://localhost`, `tauri://localhost` and
+    /// `chrome-extension://…`.
     pub fn add_trusted_origin(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
         let origin = origin.into();
         if is_serialized_origin(&origin) {
@@ -96,7 +100,7 @@ impl OriginCheck {
         }
     }
 
-    /// Whether the request shows that it comes from here, or from a trusted origin.
+    /// Whether the headers show that the request comes from its own origin or from a trusted origin.
     pub(super) fn is_proved(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let origin = value(headers, ORIGIN);
         let own = match value(headers, SEC_FETCH_SITE) {
@@ -108,13 +112,13 @@ impl OriginCheck {
     }
 }
 
-/// Empty where there is none.
+/// The value of the header, or an empty slice.
 fn value(headers: &HeaderMap, name: HeaderName) -> &[u8] {
     headers.get(name).map_or(&[], |value| value.as_bytes())
 }
 
-/// Whether the origin's host and port are those that the request was sent to (RFC 9112 §3.3: the
-/// authority of the request target wins over `Host`).
+/// Whether the origin has the host and the port of the request. The authority of the request target wins
+/// over `Host` (RFC 9112 §3.3).
 fn is_own_origin(origin: &[u8], uri: &Uri, headers: &HeaderMap) -> bool {
     let own = match uri.authority() {
         Some(authority) => authority.as_str().as_bytes(),
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_no_browser_sends_is_refused() {
+    fn an_origin_that_no_browser_sends_is_rejected() {
         for origin in [
             "",
             "null",

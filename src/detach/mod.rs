@@ -1,4 +1,4 @@
-//! A revocation outlives its request and its timeout.
+//! Lets a revocation outlive its request and its timeout.
 
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -18,10 +18,10 @@ pub(crate) use self::tokio::{InFlight, Permit, Runtime};
 #[cfg(not(feature = "tokio"))]
 pub(crate) use self::without_tokio::{InFlight, Permit, Runtime};
 
-/// Drives the operation of a logout to its outcome, and reports the outcome once.
+/// Drives the operation of a logout and reports its outcome.
 ///
-/// The common case costs no task and no timer. The timer starts when the store is pending. The runtime
-/// takes the operation over when this future is dropped, or when its timeout passes.
+/// The common case needs no task and no timer. The timer starts when the store is pending. The operation
+/// becomes a task on the runtime when this value is dropped or when the timeout passes.
 pub(crate) struct Detachable(Option<State>);
 
 struct State {
@@ -46,7 +46,7 @@ impl Detachable {
 
     #[inline]
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        // A panic while it is polled leaves nothing to detach.
+        // Taken out, so that there is nothing to detach after a panic in `poll`.
         let Some(mut state) = self.0.take() else {
             return Poll::Pending;
         };

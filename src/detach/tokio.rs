@@ -1,26 +1,27 @@
-//! On a tokio runtime: the timeout, the tasks of detached revocations, and how many there may be.
+//! With tokio: the timeout, the tasks of detached revocations, and their limit.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::Sleep;
-use tokio_util::task::TaskTracker;
 
-/// What all logouts of a layer share.
+/// The limits and the counters that all logouts of a layer share.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     timeout: Duration,
     detached_timeout: Duration,
     max: usize,
     count: AtomicUsize,
-    pub(crate) tracker: TaskTracker,
+    detached: AtomicUsize,
+    all_ended: Notify,
 }
 
 impl InFlight {
@@ -30,19 +31,33 @@ impl InFlight {
             detached_timeout,
             max,
             count: AtomicUsize::new(0),
-            tracker: TaskTracker::new(),
+            detached: AtomicUsize::new(0),
+            all_ended: Notify::new(),
         }
     }
 
-    /// `None` if as many revocations are under way as are allowed.
+    /// Returns `None` if the maximum number of revocations is running.
     pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Arc::clone(self));
         (before < self.max).then_some(permit)
     }
+
+    /// Waits until no detached revocation is running.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let mut all_ended = pin!(self.all_ended.notified());
+            // Enabled before the check, so that an end right after the check is not missed.
+            all_ended.as_mut().enable();
+            if self.detached.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            all_ended.await;
+        }
+    }
 }
 
-/// Held while a revocation is under way, in a request or behind it.
+/// Held while a revocation is running, in its request or in the background.
 pub(crate) struct Permit(Arc<InFlight>);
 
 impl Drop for Permit {
@@ -51,9 +66,27 @@ impl Drop for Permit {
     }
 }
 
+/// Held while a revocation is running in the background.
+struct Detached(Arc<InFlight>);
+
+impl Detached {
+    fn new(in_flight: Arc<InFlight>) -> Self {
+        in_flight.detached.fetch_add(1, Ordering::Relaxed);
+        Self(in_flight)
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if self.0.detached.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.all_ended.notify_waiters();
+        }
+    }
+}
+
 /// The runtime of one logout.
 pub(crate) struct Runtime {
-    /// That of the first poll that is left pending, else of the drop.
+    /// The runtime of the first pending poll, or of the drop.
     handle: Option<Handle>,
     in_flight: Arc<InFlight>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -98,8 +131,8 @@ impl Runtime {
         }
     }
 
-    /// Lets an operation end in a task of its own, and hands on what it came to, or that it was given
-    /// up.
+    /// Finishes an operation in a separate task. `ended` gets the output, or `None` if the operation was
+    /// given up.
     pub(crate) fn spawn<F>(
         mut self,
         operation: F,
@@ -109,8 +142,10 @@ impl Runtime {
         F::Output: Send,
     {
         let timeout = self.in_flight.detached_timeout;
+        let detached = Detached::new(Arc::clone(&self.in_flight));
         let task = async move {
-            // A runtime may have no timer.
+            let _detached = detached;
+            // Panics if the runtime has no timer.
             let sleep = AssertUnwindSafe(|| tokio::time::sleep(timeout));
             match catch_unwind(sleep) {
                 Ok(sleep) => match select(operation, Box::pin(sleep)).await {
@@ -125,9 +160,8 @@ impl Runtime {
         };
         #[cfg(feature = "tracing")]
         let task = tracing::Instrument::instrument(task, self.span.clone());
-        let tracker = self.in_flight.tracker.clone();
         if let Some(handle) = self.handle() {
-            tracker.spawn_on(task, handle);
+            handle.spawn(task);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Without tokio, a revocation ends with its request, and takes the time that it takes.
+//! Without tokio, a revocation stops with its request and has no timeout.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A logout that failed.
+//! The failure of a logout.
 
 use std::error::Error;
 use std::fmt;
@@ -7,15 +7,17 @@ use super::redact::redact;
 use crate::store::{Scope, SessionId, SessionIds};
 use crate::token::{Token, TokenSourceKinds};
 
-/// Why it is not known whether the tokens still work.
+/// Why a logout failed. The presented tokens may still work.
 ///
-/// `Display` gives the store's own error for the operator, cut after 1,024 bytes, with control
-/// characters escaped. A token of the request that the store has put in is cut out: as it is, as
-/// `Debug` escapes it, percent-encoded, or in hexadecimal digits. What is shorter than 8 bytes stays: it is
-/// no secret, and would be cut out of words.
+/// `Display` contains the error of the store, for the operator. The text is cut after 1,024 bytes, and
+/// control characters are escaped.
+///
+/// Tokens of the request are redacted in the text: as they are, escaped as in `Debug`, percent-encoded, or
+/// as hexadecimal digits. A token of less than 8 bytes is not redacted, because it is no secret, and
+/// ordinary words could contain it.
 #[derive(Clone, Debug)]
 pub struct Failure(
-    // Boxed, so that not every outcome is as large as the rarest.
+    // Boxed, because failures are rare and would make every outcome larger.
     Box<Cause>,
 );
 
@@ -36,20 +38,28 @@ pub enum FailureKind {
     Store,
     /// The store panicked.
     Panic,
-    /// The store had not answered when the timeout passed. The revocation goes on.
+    /// The store did not answer within
+    /// [`timeout`](crate::builder::LogoutLayerBuilder#method.timeout). The revocation continues.
     TimedOut,
-    /// The revocation went on in the background, and had not ended when its time there was over.
+    /// The revocation continued in the background and did not end within
+    /// [`detached_timeout`](crate::builder::LogoutLayerBuilder#method.detached_timeout).
     GivenUp,
-    /// As many revocations are under way as are allowed. The store was not called.
+    /// [`max_in_flight`](crate::builder::LogoutLayerBuilder#method.max_in_flight) revocations were running.
+    /// The store was not called.
     Overloaded,
-    /// The request presents more tokens than are looked at. Those that were are ended.
+    /// The request presented more values than
+    /// [`max_tokens`](crate::builder::LogoutLayerBuilder::max_tokens). The sessions of the values within
+    /// the limit were ended.
     TooManyTokens,
-    /// The request presents a token that is longer than what is looked at. The others are ended.
+    /// The request presented a token longer than
+    /// [`max_cookie_len`](crate::builder::LogoutLayerBuilder::max_cookie_len) or
+    /// [`max_token_len`](crate::builder::LogoutLayerBuilder::max_token_len). The sessions of the other
+    /// tokens were ended.
     TokenTooLong,
 }
 
 impl Failure {
-    /// The category.
+    /// Returns the category of the failure.
     pub fn kind(&self) -> FailureKind {
         self.0.kind
     }
@@ -87,7 +97,7 @@ impl Failure {
         }))
     }
 
-    /// With the sessions that the store ended before it failed.
+    /// Adds the sessions that the store ended before it failed.
     pub(crate) fn after(mut self, ended: SessionIds) -> Self {
         self.0.ended = ended;
         self
@@ -105,19 +115,24 @@ impl fmt::Display for Failure {
         f.write_str(match self.0.kind {
             FailureKind::Store => "the store failed",
             FailureKind::Panic => "the store panicked",
-            FailureKind::TimedOut => "the store did not answer in time",
-            FailureKind::GivenUp => "the store did not answer in the background either",
+            FailureKind::TimedOut => {
+                "the store did not answer within the timeout: check the store; the revocation \
+                 continues"
+            }
+            FailureKind::GivenUp => {
+                "the revocation did not end within detached_timeout: check the store"
+            }
             FailureKind::Overloaded => {
-                "too many revocations are under way: see whether the store answers, or raise \
+                "too many revocations are running: check whether the store answers, or raise \
                  max_in_flight"
             }
             FailureKind::TooManyTokens => {
-                "the request presents more tokens than max_tokens allows: see who sets cookies of \
-                 this name"
+                "the request presented more tokens than max_tokens allows: check which hosts set \
+                 cookies of this name"
             }
             FailureKind::TokenTooLong => {
-                "the request presents a token that is longer than max_cookie_len or max_token_len \
-                 allows"
+                "the request presented a token longer than max_cookie_len or max_token_len allows: \
+                 raise the limit if your tokens are that long"
             }
         })?;
         match &self.0.detail {

@@ -1,4 +1,4 @@
-//! What became of a logout: for the operator, never for the client.
+//! The outcome of a logout: for the operator, never for the client.
 
 mod failure;
 mod redact;
@@ -12,52 +12,59 @@ pub use self::failure::{Failure, FailureKind};
 use crate::store::{Scope, SessionId, SessionIds};
 use crate::token::TokenSourceKinds;
 
-/// What became of a logout.
+/// The outcome of a logout.
 ///
-/// The client sees the same `200` for the first three, so that it cannot be used to guess tokens.
-/// The operator finds the outcome in the response's extensions, in the callback
-/// ([`LogoutLayerBuilder::on_outcome`](crate::builder::LogoutLayerBuilder::on_outcome)) and, with the feature `tracing`,
-/// in an event; the feature `metrics` counts it.
+/// The client gets the same `200` for [`Revoked`](Self::Revoked), [`Inactive`](Self::Inactive) and
+/// [`NoToken`](Self::NoToken), so that nobody can use the endpoint to guess tokens.
+///
+/// You find the outcome
+///
+/// - in the callback
+///   [`LogoutLayerBuilder::on_outcome`](crate::builder::LogoutLayerBuilder::on_outcome),
+/// - in the extensions of the response,
+/// - in an event (feature `tracing`),
+/// - in the metrics (feature `metrics`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
     /// At least one session was ended.
     #[non_exhaustive]
     Revoked {
-        /// Those that the store knows by id.
+        /// The ended sessions. Empty if the store has no ids for its sessions.
         sessions: SessionIds,
-        /// Where the request had its tokens.
+        /// Where the request presented tokens.
         token_sources: TokenSourceKinds,
-        /// Which sessions were to end.
+        /// Which sessions the logout was to end.
         scope: Scope,
     },
-    /// A token was presented, and there was nothing left to end.
+    /// The request presented a token, and no session was left to end.
     #[non_exhaustive]
     Inactive {
-        /// Where the request had its tokens.
+        /// Where the request presented tokens.
         token_sources: TokenSourceKinds,
-        /// Which sessions were to end.
+        /// Which sessions the logout was to end.
         scope: Scope,
     },
-    /// No token was presented. If these climb, the cookie does not reach the endpoint.
+    /// The request presented no token. If this outcome becomes frequent, the cookie does not reach the
+    /// endpoint.
     NoToken,
-    /// The request did not prove what it has to prove. No session was ended.
+    /// The request failed a check. No session was ended.
     #[non_exhaustive]
     Rejected {
-        /// What it did not prove.
+        /// The check that failed.
         rejection: Rejection,
-        /// Where the request had its tokens. None for a forgery, which was not searched.
+        /// Where the request presented tokens. Empty for a request that may be forged, because its tokens
+        /// were not read.
         token_sources: TokenSourceKinds,
-        /// Which sessions were to end.
+        /// Which sessions the logout was to end.
         scope: Scope,
     },
-    /// A token may still work: it was not shown that it was ended.
+    /// The logout failed. A presented token may still work.
     Failed(Failure),
 }
 
 impl Outcome {
-    /// A name for logs and metrics: `"revoked"`, `"inactive"`, `"no_token"`,
-    /// `"rejected"` or `"failed"`.
+    /// The name for logs and metrics: `"revoked"`, `"inactive"`, `"no_token"`, `"rejected"` or `"failed"`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Revoked { .. } => "revoked",
@@ -77,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the client is told that it is logged out: nothing that it presented works any more.
+    /// Whether the client is logged out: no token that the request presented works any more.
     pub fn is_logged_out(&self) -> bool {
         matches!(
             self,
@@ -85,9 +92,10 @@ impl Outcome {
         )
     }
 
-    /// The sessions that were ended, as far as the store names them. Each is named once, however
-    /// many logouts present one of its tokens. A [`Failed`](Self::Failed) logout may name some too:
-    /// the store failed after it had ended them.
+    /// The ended sessions. Empty if the store has no ids for its sessions.
+    ///
+    /// Each session is named once, even if several logouts present its tokens. A [`Failed`](Self::Failed)
+    /// logout can name sessions too, because the store can fail after it has ended some.
     pub fn sessions(&self) -> &[SessionId] {
         match self {
             Self::Revoked { sessions, .. } => sessions,
@@ -96,8 +104,9 @@ impl Outcome {
         }
     }
 
-    /// Where the request had tokens, dead ones and malformed ones included. None for a forgery, which
-    /// was not searched.
+    /// Where the request presented tokens, including dead and malformed tokens.
+    ///
+    /// Empty for a request that may be forged, because its tokens were not read.
     pub fn token_sources(&self) -> TokenSourceKinds {
         match self {
             Self::Revoked { token_sources, .. }
@@ -108,8 +117,10 @@ impl Outcome {
         }
     }
 
-    /// Which sessions the logout was to end. [`Scope::Others`] is [`Scope::All`] in the outcome if no
-    /// presented token was live: there was no session to keep, and the cookies are removed.
+    /// Which sessions the logout was to end.
+    ///
+    /// [`Scope::Others`] becomes [`Scope::All`] if no presented token was live: there was no session to
+    /// keep, and the cookies were removed.
     pub fn scope(&self) -> Scope {
         match self {
             Self::Revoked { scope, .. }
@@ -126,11 +137,11 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Its `Content-Type` is not `application/json`: `415`.
+    /// The `Content-Type` is not `application/json`. The status is `415`.
     UnsupportedMediaType,
-    /// It came from another origin that is not trusted: `403`.
+    /// The request came from another origin that is not trusted. The status is `403`.
     CrossOrigin,
-    /// It was to end the sessions of a subject, and none of its tokens names one: `401`.
+    /// The scope is wider than one session, and no presented token names a subject. The status is `401`.
     NoSubject,
 }
 

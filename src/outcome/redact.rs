@@ -1,23 +1,23 @@
-//! An error text without the tokens of the request.
+//! Removes the tokens of the request from an error text.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::token::Token;
 
-/// Bounds what a request can make an error write to a log.
+/// Limits how much text a request can cause in a log.
 const MAX_DETAIL_LEN: usize = 1024;
-/// What is shorter is no token that anybody would trust.
+/// A shorter token is no secret.
 const MIN_SECRET_LEN: usize = 8;
-/// What stands for itself in a URL (RFC 3986 §2.3).
+/// The characters that a URL does not encode (RFC 3986 §2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// In one pass and the longest first: what the client chose as one token must not uncover a part of
-/// another, and no replacement is searched again.
+/// Redacts the tokens in one pass, the longest first. A token that the client chose must not uncover a part
+/// of another token, and a replacement is not searched again.
 pub(super) fn redact(detail: &str, tokens: &[Token]) -> String {
     let mut secrets: Vec<_> = tokens
         .iter()
@@ -50,7 +50,7 @@ pub(super) fn redact(detail: &str, tokens: &[Token]) -> String {
     redacted
 }
 
-/// How a store may have put a token into an error.
+/// The forms of a token that an error may contain.
 fn spellings(token: &Token) -> impl Iterator<Item = Zeroizing<String>> {
     let token = token.expose();
     let hex = |digits: fn(u8) -> String| token.bytes().map(digits).collect::<String>();

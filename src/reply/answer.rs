@@ -1,4 +1,4 @@
-//! The reply, and the headers that every answer has.
+//! The complete answer: the reply and the headers of every answer.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -8,7 +8,7 @@ use super::{Reply, ReplyBody};
 use crate::outcome::Outcome;
 use crate::store::Scope;
 
-/// How the logouts of a layer are answered.
+/// The settings for the answers of a layer.
 pub(crate) struct Answer {
     pub(crate) reply: Box<dyn Reply>,
     pub(crate) removals: Box<[HeaderValue]>,
@@ -17,8 +17,8 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The part of a request that its answer needs. A URI or a header pins the buffer of the whole
-    /// request, tokens included, until the store has answered.
+    /// Keeps the parts of the request that the reply needs. A URI or a header would keep the buffer of the
+    /// whole request in memory, including the tokens, until the store has answered.
     pub(crate) fn needs(&self, mut request: Parts) -> Parts {
         if !self.reply.reads_request() {
             request.uri = Uri::default();
@@ -46,7 +46,7 @@ impl Answer {
                 headers.insert(HeaderName::from_static("clear-site-data"), value.clone());
             }
         } else if response.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1. Browsers ask nobody for a password for this scheme.
+            // RFC 9110 §11.6.1. Browsers show no password dialog for this scheme.
             let challenge = response.headers_mut().entry(WWW_AUTHENTICATE);
             challenge.or_insert(HeaderValue::from_static("Bearer"));
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of a [`Reply`](super::Reply): bytes, and trailers after them if there are any.
+/// The body of a [`Reply`](super::Reply): bytes, and optional trailers.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -18,17 +18,17 @@ use http_body::{Body, Frame, SizeHint};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ReplyBody {
-    /// Empty once the bytes are sent.
+    /// Empty after the bytes were sent.
     data: Bytes,
-    /// Boxed, so that not every body is as large as the rarest.
+    /// Boxed, because trailers are rare and a `HeaderMap` is large.
     trailers: Option<Box<HeaderMap>>,
 }
 
 impl ReplyBody {
-    /// Sends these trailers after the bytes. None by default.
+    /// Sets the trailers to send after the bytes. None by default.
     ///
-    /// Over HTTP/1 a client sees trailers only if the client asked for them (RFC 9110 §6.5.1). Hyper
-    /// sends only trailers that the `Trailer` header of the answer names.
+    /// Over HTTP/1, a client gets trailers only if the client asked for them (RFC 9110 §6.5.1), and hyper
+    /// sends only the trailers that the `Trailer` header of the answer names.
     ///
     /// ```
     /// use http::HeaderMap;
@@ -69,8 +69,8 @@ impl Body for ReplyBody {
         if self.trailers.is_none() {
             return SizeHint::with_exact(length);
         }
-        // A server makes a `Content-Length` of an exact size. The length would be too short where
-        // gRPC-Web sends the trailers as a part of the body.
+        // A server derives `Content-Length` from an exact size. With gRPC-Web the trailers become part of
+        // the body, so the length would be too short.
         let mut hint = SizeHint::new();
         hint.set_lower(length);
         hint

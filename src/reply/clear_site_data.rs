@@ -1,23 +1,27 @@
-//! What a browser is to forget besides the cookies.
+//! The values of `Clear-Site-Data`.
 
 use http::HeaderValue;
 
-/// What `Clear-Site-Data` has a browser forget (W3C Clear Site Data §3.1).
+/// The kinds of data that `Clear-Site-Data` removes from a browser (W3C Clear Site Data §3.1).
 ///
-/// There is no `"cache"`: clearing it keeps Chromium's tab waiting for many seconds.
+/// Set by [`LogoutLayerBuilder::clear_site_data`](crate::builder::LogoutLayerBuilder::clear_site_data).
+/// There is no `"cache"`, because clearing the cache blocks Chromium's tab for many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SiteData {
-    /// All cookies of the registrable domain, those of its other hosts included.
+    /// All cookies of the registrable domain, including the cookies of its other hosts.
     Cookies,
-    /// Local and session storage, indexed databases, service workers and the like of the origin.
+    /// The storage of the origin, for example local storage, session storage, indexed databases and service
+    /// workers.
     Storage,
-    /// Reloads the origin's other tabs, in browsers that know it.
+    /// The open pages of the origin: browsers that support this value reload the other tabs.
     ExecutionContexts,
-    /// Pages that were fetched ahead, by speculation rules say. Chromium shows such a page after the
-    /// logout as it was before, also one with `Cache-Control: no-store`.
+    /// Prefetched pages, for example by speculation rules.
+    ///
+    /// Without this value, Chromium still shows such a page after the logout, even with
+    /// `Cache-Control: no-store`.
     PrefetchCache,
-    /// Pages that were rendered ahead, which Chromium shows as it does those of `PrefetchCache`.
+    /// Prerendered pages. Without this value, Chromium still shows such a page after the logout.
     PrerenderCache,
 }
 

@@ -1,4 +1,4 @@
-//! A reply made of a closure.
+//! A reply from a closure.
 
 use std::fmt;
 
@@ -8,7 +8,9 @@ use http::request::Parts;
 use super::{Reply, ReplyBody};
 use crate::outcome::Outcome;
 
-/// Makes a [`Reply`] of a closure from an outcome to a response.
+/// Creates a [`Reply`] from a closure.
+///
+/// The closure gets the outcome and returns the response. To read the request as well, implement [`Reply`].
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -35,7 +37,7 @@ where
     FromFn { f }
 }
 
-/// A [`Reply`] made of a closure by [`from_fn`].
+/// A [`Reply`] from a closure. Created by [`from_fn`].
 #[derive(Clone, Copy)]
 pub struct FromFn<F> {
     f: F,

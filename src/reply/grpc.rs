@@ -8,11 +8,11 @@ use crate::outcome::{Outcome, Rejection};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// Not compressed, and of no length: the empty message of every message type.
+/// The flag "not compressed" and a length of zero: an empty message of any message type.
 const EMPTY_MESSAGE: &str = "\0\0\0\0\0";
 
-/// An empty message and `OK` in the trailers, or an error in the headers alone ("Trailers-Only" in
-/// gRPC's protocol over HTTP/2). The HTTP status is always `200`.
+/// Answers with an empty message and `OK` in the trailers, or with an error in the headers alone
+/// ("Trailers-Only" in gRPC over HTTP/2). The HTTP status is always `200`.
 pub(super) fn reply(outcome: &Outcome) -> Response<ReplyBody> {
     let status = match outcome {
         Outcome::Revoked { .. } | Outcome::Inactive { .. } | Outcome::NoToken => "0",
@@ -30,7 +30,7 @@ pub(super) fn reply(outcome: &Outcome) -> Response<ReplyBody> {
         *response.body_mut() = ReplyBody::from(EMPTY_MESSAGE).with_trailers(trailers);
     } else {
         response.headers_mut().insert(STATUS, status);
-        // ASCII without `%`, which needs no encoding.
+        // The texts are ASCII without `%`, so they need no percent-encoding.
         if let Ok(message) = HeaderValue::try_from(super::error_text(outcome)) {
             response.headers_mut().insert(MESSAGE, message);
         }

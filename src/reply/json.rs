@@ -1,4 +1,4 @@
-//! The contract's answers (§5).
+//! The answers in JSON.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::{Reply, ReplyBody};
 use crate::outcome::{Outcome, Rejection};
 
-/// JSON, as the contract has it: `{"message":"Logged out successfully"}`, or
-/// `{"error":"Error logging out"}` and the like.
+/// Answers in JSON. This is the default [`Reply`].
+///
+/// A logout gets `{"message":"Logged out successfully"}`, and an error gets, for example,
+/// `{"error":"Error logging out"}`.
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -35,7 +37,7 @@ pub struct Json {
     problem_details: bool,
 }
 
-/// A text, and the body that it is sent in.
+/// A text and the serialized body with this text.
 #[derive(Clone, Debug)]
 struct Message {
     text: String,
@@ -83,12 +85,12 @@ impl Default for Json {
 }
 
 impl Json {
-    /// The contract's texts.
+    /// Creates a reply with the default texts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What a client is told that is logged out. `Logged out successfully` by default.
+    /// Sets the text of a successful logout. `Logged out successfully` by default.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_success("Bye");
@@ -98,7 +100,7 @@ impl Json {
         self
     }
 
-    /// What a client is told whose logout failed. `Error logging out` by default.
+    /// Sets the text of a failed logout. `Error logging out` by default.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_failure("Try again");
@@ -108,8 +110,10 @@ impl Json {
         self
     }
 
-    /// What a client is told whose content type is another. By default what its content type must be,
-    /// and that a JSON body makes clients send it.
+    /// Sets the text of a logout with another content type than JSON.
+    ///
+    /// The default is `Content-Type must be application/json: send a JSON body, {} will do (fetch and axios
+    /// drop the header of a request without a body)`.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_unsupported_media_type("Send JSON");
@@ -119,7 +123,7 @@ impl Json {
         self
     }
 
-    /// What a client from another origin is told. `Cross-origin logout is not allowed` by default.
+    /// Sets the text of a logout from another origin. `Cross-origin logout is not allowed` by default.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_cross_origin("Log out where you logged in");
@@ -129,8 +133,9 @@ impl Json {
         self
     }
 
-    /// What a client is told that may not end other sessions, since its own has ended. `Log in again to
-    /// end other sessions: this one has ended` by default.
+    /// Sets the text of a logout of other sessions without a token that names a subject.
+    ///
+    /// The default is `Log in again to end other sessions: this one has ended`.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_no_subject("Log in again");
@@ -140,8 +145,9 @@ impl Json {
         self
     }
 
-    /// Sends errors as `application/problem+json` (RFC 9457), with the text as `detail`. Off by
-    /// default, as the contract has them as `application/json`.
+    /// Sends errors as `application/problem+json` (RFC 9457), with the text as `detail`. Off by default.
+    ///
+    /// By default errors are `application/json`, like successes.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_problem_details();
@@ -199,7 +205,7 @@ impl Reply for Json {
         if is_error {
             *response.status_mut() = outcome.status();
         }
-        // The request's map has room for the headers of the answer.
+        // The header map of the request is reused, because it already has room for the headers.
         let mut headers = request.headers;
         headers.clear();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

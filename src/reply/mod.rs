@@ -1,7 +1,7 @@
 //! The answer to a logout.
 //!
-//! [`Json`] is the default. [`NoContent`] and [`Redirect`] answer in another shape, [`from_fn`] makes a
-//! reply of a closure, and [`Reply`] is the trait for one of your own.
+//! [`Json`] is the default. [`NoContent`] answers without a body, [`Redirect`] sends the browser to a page,
+//! and [`from_fn`] takes a closure. Implement [`Reply`] for anything else.
 
 mod answer;
 mod body;
@@ -28,16 +28,21 @@ pub use self::redirect::Redirect;
 
 use crate::outcome::Outcome;
 
-/// The body of a failed logout.
+/// The text of a failed logout.
 const FAILURE: &str = "Error logging out";
 
-/// Makes the answer to a logout. Set by [`LogoutLayerBuilder::reply`](crate::builder::LogoutLayerBuilder::reply).
+/// Makes the answer to a logout. Set by
+/// [`LogoutLayerBuilder::reply`](crate::builder::LogoutLayerBuilder::reply).
 ///
-/// The layer adds `Cache-Control: no-store` and the removal cookies. The layer removes a
-/// `Content-Length`: the server knows the length of the body.
+/// The layer adds `Cache-Control: no-store` and the headers that remove the cookies, and adds the
+/// [`Outcome`] to the extensions of the response. The layer drops a `Content-Length`, because the server
+/// computes the length.
 ///
-/// An answer that tells [`Outcome::Revoked`] from [`Outcome::Inactive`] lets a client guess tokens. The
-/// server catches a panic of a reply like one of a handler; the session has ended by then.
+/// Send the same answer for [`Outcome::Revoked`], [`Outcome::Inactive`] and [`Outcome::NoToken`]. Otherwise
+/// a client can use the endpoint to guess tokens.
+///
+/// The session has ended before a reply is made. A panic in a reply reaches the server, like a panic in a
+/// handler.
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -70,19 +75,19 @@ const FAILURE: &str = "Error logging out";
 /// # }
 /// ```
 pub trait Reply: Send + Sync + 'static {
-    /// The answer to this request, whose body nobody has read.
+    /// Makes the answer. The body of the request was dropped unread.
     fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody>;
 
-    /// Whether [`reply`](Self::reply) looks at the request. `true` by default.
+    /// Whether [`reply`](Self::reply) reads the request. `true` by default.
     ///
-    /// If `false`, the layer drops the request's URI, headers and extensions before it calls the store.
-    /// A logout that waits for its store then holds less memory.
+    /// If `false`, the layer drops the URI, the headers and the extensions of the request before it calls
+    /// the store. A logout then needs less memory while it waits for the store.
     fn reads_request(&self) -> bool {
         true
     }
 }
 
-/// The text of every outcome other than success.
+/// The text of an outcome that is not a success.
 fn error_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Rejected { rejection, .. } => rejection.to_string(),

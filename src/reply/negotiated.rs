@@ -1,4 +1,4 @@
-//! An answer in the language of the client.
+//! An answer in the format of the client.
 
 use http::Response;
 use http::request::Parts;
@@ -7,7 +7,7 @@ use super::{Redirect, Reply, ReplyBody, grpc};
 use crate::csrf::content_type::{accepts_html, is_form, is_grpc};
 use crate::outcome::Outcome;
 
-/// Answers gRPC calls and HTML forms in their own language.
+/// Answers gRPC calls in gRPC, HTML forms with a redirect, and all other requests with `otherwise`.
 pub(crate) struct Negotiated {
     pub(crate) grpc: bool,
     pub(crate) forms: Option<Redirect>,

@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use super::{Json, Reply, ReplyBody};
 use crate::outcome::Outcome;
 
-/// `204` for a client that is logged out, and errors as [`Json`] has them.
+/// Answers a logout with `204`, and errors with [`Json`].
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -24,17 +24,17 @@ pub struct NoContent {
 }
 
 impl NoContent {
-    /// With the contract's errors.
+    /// Creates a reply with the default errors of [`Json`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With the errors of this [`Json`].
+    /// Sets the [`Json`] that answers errors. [`Json::new`] by default.
     ///
     /// ```
     /// use tower_logout::reply::{Json, NoContent};
     ///
-    /// NoContent::new().with_errors(Json::new().problem_details());
+    /// NoContent::new().with_errors(Json::new().with_problem_details());
     /// ```
     #[must_use]
     pub fn with_errors(mut self, errors: Json) -> Self {

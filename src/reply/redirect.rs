@@ -1,4 +1,4 @@
-//! An answer that sends a browser on.
+//! An answer that redirects the browser.
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::request::Parts;
@@ -8,9 +8,10 @@ use super::{Reply, ReplyBody};
 use crate::error::ConfigError;
 use crate::outcome::Outcome;
 
-/// `303` to a page for a browser that is logged out (RFC 9110 §15.4.4), and errors as plain text.
+/// Answers a logout with a `303` to a page (RFC 9110 §15.4.4), and errors with plain text.
 ///
-/// An error is never redirected: the page would say of a session that lives on that it has ended.
+/// An error is never a redirect. Otherwise the page would confirm a logout although the session may be
+/// alive.
 ///
 /// ```
 /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -32,11 +33,18 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// To this page, whatever the request says: a path, or an `http` or `https` URL.
+    /// Redirects to this page: a path, or an `http` or `https` URL.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidRedirect`] for a target that a browser might read as another one.
+    /// [`ConfigError::InvalidRedirect`] if a browser might read the target as another page.
+    ///
+    /// ```
+    /// use tower_logout::reply::Redirect;
+    ///
+    /// assert!(Redirect::to("/login").is_ok());
+    /// assert!(Redirect::to("//evil.example").is_err());
+    /// ```
     pub fn to(target: impl AsRef<str>) -> Result<Self, ConfigError> {
         Ok(Self {
             fixed: location(target.as_ref())?,
@@ -45,11 +53,11 @@ impl Redirect {
         })
     }
 
-    /// Lets this parameter of the query choose among these pages. None by default.
+    /// Lets a query parameter choose one of these pages. None by default.
     ///
-    /// The value has to be one of them to the letter, once percent-decoded. Anything else, two
-    /// values included, goes to the fixed page. What is sent is the text of the list, never that of
-    /// the request.
+    /// After percent-decoding, the value has to be exactly one of the pages. Otherwise, and if the
+    /// parameter occurs more than once, the browser goes to the page of [`to`](Self::to). `Location` always
+    /// has the text from the list, never text from the request.
     ///
     /// ```
     /// use tower_logout::reply::Redirect;
@@ -62,7 +70,7 @@ impl Redirect {
     ///
     /// # Errors
     ///
-    /// As for [`to`](Self::to).
+    /// [`ConfigError::InvalidRedirect`] if a browser might read one of the pages as another page.
     pub fn with_return_to<I>(
         mut self,
         parameter: impl Into<String>,
@@ -112,10 +120,10 @@ impl Reply for Redirect {
     }
 }
 
-/// A browser strips tabs and line ends, reads `\\` as `/`, and what is behind `//` or in front of
-/// `@` in another way than it looks (WHATWG URL §4.4).
+/// Rejects targets that look like another page than a browser reads. A browser strips tabs and line ends,
+/// reads `\\` as `/`, reads a host after `//`, and ignores a user name before `@` (WHATWG URL §4.4).
 fn location(target: &str) -> Result<HeaderValue, ConfigError> {
-    let refused = || ConfigError::InvalidRedirect {
+    let rejected = || ConfigError::InvalidRedirect {
         target: target.into(),
     };
     let legal = target
@@ -131,9 +139,9 @@ fn location(target: &str) -> Result<HeaderValue, ConfigError> {
             })
     };
     if legal && (path || url()) {
-        HeaderValue::try_from(target).map_err(|_| refused())
+        HeaderValue::try_from(target).map_err(|_| rejected())
     } else {
-        Err(refused())
+        Err(rejected())
     }
 }
 
@@ -145,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_a_browser_might_read_as_another_one_is_refused() {
+    fn a_page_that_a_browser_might_read_as_another_one_is_rejected() {
         for target in [
             "",
             "login",
@@ -166,9 +174,9 @@ mod tests {
             "https://example.com\\@evil.example/",
             "HTTPS:example.com",
         ] {
-            let refused = Redirect::to(target);
+            let result = Redirect::to(target);
             assert!(
-                matches!(refused, Err(ConfigError::InvalidRedirect { .. })),
+                matches!(result, Err(ConfigError::InvalidRedirect { .. })),
                 "{target:?}"
             );
             assert!(

@@ -1,14 +1,14 @@
-//! An error that says what was ended all the same.
+//! An error with the sessions that were ended before the error.
 
 use std::error::Error;
 use std::fmt;
 
 use super::{BoxError, Revocation, Transient};
 
-/// An error of a store that ended some sessions before it failed.
+/// An error of a store that has ended some sessions before it failed.
 ///
-/// A store returns it so that each ended session is named to the operator, also where the logout
-/// failed: a replica is late, or one of two databases is down.
+/// With this error, the operator learns of the ended sessions although the logout failed, for example
+/// because a replica is late or one of two databases is down.
 ///
 /// ```
 /// use tower_logout::{BoxError, Revocation};
@@ -25,13 +25,13 @@ pub struct Incomplete {
 }
 
 impl Incomplete {
-    /// What was ended, and the error.
+    /// Creates an error from the ended sessions and the cause.
     pub fn new(ended: Revocation, error: impl Into<BoxError>) -> Self {
         let error = error.into();
         Self { ended, error }
     }
 
-    /// The sessions that were ended before this error, or before an error that it was made of.
+    /// Returns the sessions that were ended before this error or one of its sources.
     ///
     /// ```
     /// use tower_logout::{BoxError, Revocation};
@@ -48,12 +48,12 @@ impl Incomplete {
             })
     }
 
-    /// The result of two revocations of one logout. An error of either is an error, and names the
-    /// sessions that the other one ended.
+    /// Combines the results of two revocations of one logout.
     ///
     /// # Errors
     ///
-    /// The first error, as an [`Incomplete`] where sessions were ended.
+    /// The first error, if one of the results is an error. The error is an [`Incomplete`] if sessions were
+    /// ended.
     ///
     /// ```
     /// use tower_logout::Revocation;
@@ -82,7 +82,7 @@ impl Incomplete {
 
 impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the logout is incomplete")
+        f.write_str("some sessions ended before the error")
     }
 }
 
@@ -92,7 +92,7 @@ impl Error for Incomplete {
     }
 }
 
-/// The next error of a chain. One that is marked has the text of the mark, and is passed over by `source`.
+/// The next error of the chain. `Transient::source` skips the marked error, so this function returns it.
 fn made_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<Transient>() {
         Some(transient) => Some(transient.marked()),

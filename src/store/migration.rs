@@ -1,11 +1,11 @@
-//! Two stores, while sessions move from one to the other.
+//! Two stores during a migration.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
-use futures::future::join;
+use futures_util::FutureExt;
+use futures_util::future::join;
 
 use super::{
     BoxError, Incomplete, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore,
@@ -13,11 +13,12 @@ use super::{
 };
 use crate::token::Token;
 
-/// Two stores during a migration: sessions are opened in the new one, and live on in the old one until
-/// they end.
+/// Combines an old and a new store during a migration.
 ///
-/// A logout ends a session in both, at the same time, and an error of either is an error. When the
-/// last session of the old store has expired, the new one can stand alone.
+/// New sessions are opened in the new store. Sessions in the old store live there until they end.
+///
+/// A logout calls both stores at the same time. If one of them returns an error, the logout fails. When the
+/// last session in the old store has expired, you can use the new store alone.
 ///
 /// ```
 /// use tower_logout::{LogoutLayer, MemoryStore};
@@ -33,13 +34,14 @@ pub struct MigrationStore<Old, New> {
 }
 
 impl<Old, New> MigrationStore<Old, New> {
-    /// A migration from one store to another.
+    /// Creates a store for the migration from `old` to `new`.
     pub fn new(old: Old, new: New) -> Self {
         Self { old, new }
     }
 }
 
-/// A panic of one store does not keep the other from ending, and from saying what it has ended.
+/// Turns a panic of one store into an error, so that the other store still ends its sessions and names
+/// them.
 async fn unless_panicked(
     call: impl Future<Output = Result<Revocation, BoxError>>,
 ) -> Result<Revocation, BoxError> {
@@ -87,7 +89,7 @@ impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, 
         }
     }
 
-    /// That of the new store, in which sessions are opened.
+    /// The leeway of the new store, where sessions are opened.
     fn reuse_leeway(&self) -> Duration {
         self.new.reuse_leeway()
     }
@@ -107,9 +109,9 @@ impl<Old: SessionStore, New: SessionStore> SessionStore for MigrationStore<Old, 
     }
 
     async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        let dropped = self.old.delete_expired(at_most).await?;
-        // A store may drop more than it was asked for.
-        let rest = at_most.saturating_sub(dropped);
-        Ok(dropped.saturating_add(self.new.delete_expired(rest).await?))
+        let deleted = self.old.delete_expired(at_most).await?;
+        // A store may delete more than `at_most`.
+        let rest = at_most.saturating_sub(deleted);
+        Ok(deleted.saturating_add(self.new.delete_expired(rest).await?))
     }
 }

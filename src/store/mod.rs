@@ -1,4 +1,17 @@
-//! The store of refresh tokens: what a logout asks of it, and what a login and a refresh do.
+//! The stores of sessions and refresh tokens.
+//!
+//! | trait | what you can do |
+//! |---|---|
+//! | [`TokenStore`] | log out one session |
+//! | [`SubjectStore`] | log out all sessions of a subject, or all others |
+//! | [`SessionStore`] | log in and refresh |
+//!
+//! [`MemoryStore`] implements all three traits. So do the stores of the crates `tower-logout-sqlx` and
+//! `tower-logout-redis`. For a table of your own, implement [`TokenStore`]. `testing::Conformance` (feature
+//! `testing`) tests a store.
+//!
+//! [`MigrationStore`] and `RetryStore` (feature `retry`) wrap other stores. [`Transient`] and
+//! [`Incomplete`] are errors with which a store tells the layer more about a failure.
 
 use std::fmt;
 use std::future::Future;
@@ -36,34 +49,35 @@ pub use transient::Transient;
 
 pub use tower::BoxError;
 
-/// Where sessions are ended.
+/// A store that can end the session of a token.
 ///
-/// # Contract
+/// # Requirements
 ///
-/// [`revoke`](Self::revoke) ends the whole **session** that the token belongs to, all of its
-/// rotation family, whichever member is presented. It is idempotent, and of several calls at once
-/// for one session a single one reports it. When it has returned `Ok`, no token of that session
-/// works, and no refresh that was in flight brings it back.
+/// - [`revoke`](Self::revoke) ends the whole **session** of the token. A session has a family of tokens:
+///   the live token and the tokens that were rotated before. Any of them ends the session.
+/// - After `revoke` has returned `Ok`, no token of the session works, and no refresh in flight brings the
+///   session back.
+/// - `revoke` is idempotent. If several calls end the same session at once, exactly one of them reports the
+///   session.
+/// - An unknown, expired or malformed token is [`Revocation::NotFound`], not an error (RFC 7009 §2.2).
+/// - An error means that the token may still work.
 ///
-/// A token that is unknown, expired or malformed is [`Revocation::NotFound`], not an error
-/// (RFC 7009 §2.2). An error means: assume that the token still works.
+/// **Return `NotFound` only if the store has looked and the token is not there.** A `DELETE` that changed
+/// no rows is not enough: row level security, a trigger or a comparison of two character sets can hide a
+/// row that still works. If the store cannot tell whether the token is gone, return an error.
 ///
-/// **Success is what was seen, not what was not seen.** `NotFound` says that the store has looked, and
-/// saw no such token. A statement that changed no rows does not say so: row level security, a
-/// trigger or a comparison of two character sets can hide a row that still works. What the store could
-/// not examine, and what it could not show to be gone, is an error.
-///
-/// It is implemented for `Arc<T>` and `Box<T>`, of `dyn TokenStore` too, and [`store_fn`] makes one
-/// from a closure.
+/// The trait is also implemented for `Arc<T>` and `Box<T>`, including `Arc<dyn TokenStore>`. [`store_fn`]
+/// creates a store from a closure.
 ///
 /// # Example
 ///
 /// ```
-/// use tower_logout::{async_trait, BoxError, Revocation, Token, TokenStore};
+/// use sha2::{Digest, Sha256};
+/// use tower_logout::{BoxError, Revocation, Token, TokenStore, async_trait};
 /// # struct Pool;
 /// # impl Pool {
-/// #     async fn execute(&self, _: &str, _: &str) -> Result<u64, BoxError> { Ok(1) }
-/// #     async fn exists(&self, _: &str, _: &str) -> Result<bool, BoxError> { Ok(false) }
+/// #     async fn execute(&self, _: &str, _: &[u8]) -> Result<u64, BoxError> { Ok(1) }
+/// #     async fn exists(&self, _: &str, _: &[u8]) -> Result<bool, BoxError> { Ok(false) }
 /// # }
 ///
 /// struct Sessions {
@@ -73,12 +87,13 @@ pub use tower::BoxError;
 /// #[async_trait]
 /// impl TokenStore for Sessions {
 ///     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-///         let token = token.expose();
-///         let delete = "delete from sessions where token = $1";
-///         if self.pool.execute(delete, token).await? > 0 {
+///         let digest = Sha256::digest(token.expose());
+///         let delete = "DELETE FROM sessions WHERE token_digest = $1";
+///         if self.pool.execute(delete, &digest).await? > 0 {
 ///             return Ok(Revocation::Revoked);
 ///         }
-///         if self.pool.exists("select 1 from sessions where token = $1", token).await? {
+///         let select = "SELECT 1 FROM sessions WHERE token_digest = $1";
+///         if self.pool.exists(select, &digest).await? {
 ///             return Err("the session was not deleted".into());
 ///         }
 ///         Ok(Revocation::NotFound)
@@ -87,12 +102,13 @@ pub use tower::BoxError;
 /// ```
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Ends the session that the token belongs to.
+    /// Ends the session of the token.
     ///
     /// # Errors
     ///
-    /// Whatever kept the store from knowing that the token is dead. The client is told nothing of
-    /// it; the operator finds it in [`Failure`](crate::outcome::Failure).
+    /// An error if the store cannot tell that the token is dead. If some sessions have ended already,
+    /// return an [`Incomplete`]. The client does not see the error. The operator finds the text in
+    /// [`Failure`](crate::outcome::Failure).
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError>;
 }
 
@@ -110,7 +126,7 @@ impl<T: TokenStore + ?Sized> TokenStore for Box<T> {
     }
 }
 
-/// Makes a [`TokenStore`] from a closure.
+/// Creates a [`TokenStore`] from a closure.
 ///
 /// ```
 /// use tower_logout::{LogoutLayer, Revocation, store_fn};
@@ -128,7 +144,7 @@ where
     StoreFn { revoke }
 }
 
-/// A [`TokenStore`] made from a closure by [`store_fn`].
+/// A [`TokenStore`] from a closure. Created by [`store_fn`].
 #[derive(Clone, Copy)]
 pub struct StoreFn<F> {
     revoke: F,

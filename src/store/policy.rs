@@ -1,9 +1,11 @@
-//! How long sessions live, and how their tokens rotate.
+//! The lifetime of sessions and the rotation of their tokens.
 
 use std::time::{Duration, SystemTime};
 
-/// How long the sessions of a [`SessionStore`](super::SessionStore) live, and how their refresh tokens
-/// rotate.
+/// The lifetime of the sessions of a [`SessionStore`](super::SessionStore), and the rotation of their
+/// tokens.
+///
+/// Each store of this project takes a policy by `with_policy`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,7 +29,7 @@ impl Default for SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// A lifetime of 30 days, a reuse leeway of 10 seconds, and 20,000 rotations.
+    /// Creates a policy with a lifetime of 30 days, a reuse leeway of 10 seconds, and 20,000 rotations.
     pub fn new() -> Self {
         Self {
             lifetime: days(30),
@@ -36,8 +38,9 @@ impl SessionPolicy {
         }
     }
 
-    /// How long a session lives after it was opened or last rotated. 30 days by default. A lifetime of
-    /// more than 100 years is 100 years.
+    /// Sets how long a session lives after it was opened or last rotated. 30 days by default.
+    ///
+    /// A lifetime of more than 100 years becomes 100 years.
     ///
     /// ```
     /// use std::time::Duration;
@@ -48,14 +51,15 @@ impl SessionPolicy {
     /// ```
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
-        // A sum beyond the clock's last time would panic.
+        // Without a limit, the addition to a `SystemTime` could panic.
         self.lifetime = lifetime.min(days(100 * 365));
         self
     }
 
-    /// For how long after its rotation the direct predecessor of the live token may be rotated once
-    /// more. Two tabs refresh at the same time, or an answer gets lost. 10 seconds by default. Zero
-    /// switches the leeway off.
+    /// Sets how long after its rotation a token may be rotated a second time. 10 seconds by default.
+    ///
+    /// Clients need the leeway if two tabs refresh at the same time or an answer is lost. Only the direct
+    /// predecessor of the live token has a leeway. Zero turns the leeway off.
     ///
     /// ```
     /// use std::time::Duration;
@@ -69,9 +73,10 @@ impl SessionPolicy {
         self
     }
 
-    /// How many rotated tokens of a session a store remembers at most. One rotation more ends the
-    /// session ([`Rotation::Exhausted`](super::Rotation::Exhausted)). The limit bounds the storage that
-    /// a client takes by refreshing in a loop. 20,000 by default; an access token of five minutes takes
+    /// Sets how many rotated tokens of a session a store remembers. 20,000 by default.
+    ///
+    /// One more rotation ends the session ([`Rotation::Exhausted`](super::Rotation::Exhausted)). The limit
+    /// caps what a client can store by refreshing in a loop. An access token that lives five minutes needs
     /// 8,640 rotations in 30 days.
     ///
     /// ```
@@ -85,22 +90,22 @@ impl SessionPolicy {
         self
     }
 
-    /// See [`with_lifetime`](Self::with_lifetime).
+    /// The lifetime of a session. See [`with_lifetime`](Self::with_lifetime).
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// See [`with_reuse_leeway`](Self::with_reuse_leeway).
+    /// The reuse leeway. See [`with_reuse_leeway`](Self::with_reuse_leeway).
     pub fn reuse_leeway(&self) -> Duration {
         self.reuse_leeway
     }
 
-    /// See [`with_max_rotations`](Self::with_max_rotations).
+    /// The maximum number of rotations. See [`with_max_rotations`](Self::with_max_rotations).
     pub fn max_rotations(&self) -> u32 {
         self.max_rotations
     }
 
-    /// When a session expires that is opened or rotated at this time.
+    /// Returns the expiry of a session that is opened or rotated at this time.
     pub fn expires_at(&self, time: SystemTime) -> SystemTime {
         time + self.lifetime
     }

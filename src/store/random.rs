@@ -1,10 +1,10 @@
-//! What nobody can guess.
+//! Random text for tokens and ids.
 
 use zeroize::Zeroizing;
 
 use super::BoxError;
 
-/// Bytes of the operating system's random source, as hexadecimal digits.
+/// Returns random bytes of the operating system as hexadecimal digits.
 pub(crate) fn random_hex<const BYTES: usize>() -> Result<Zeroizing<String>, BoxError> {
     let mut random = Zeroizing::new([0; BYTES]);
     getrandom::fill(&mut *random)?;

@@ -1,4 +1,4 @@
-//! Another attempt for errors that may not come again.
+//! A store that tries again after a transient error.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,16 +12,18 @@ use super::{
 };
 use crate::token::Token;
 
-/// Tries a store again when its error is marked as [`Transient`], as those of our own stores are.
+/// Calls a store again if the error is marked as [`Transient`].
 ///
-/// The attempts are within the layer's [deadline](crate::builder::LogoutLayerBuilder::deadline), and go on in
-/// the background when it has passed. [`open`](SessionStore::open) and
-/// [`rotate`](SessionStore::rotate) are not tried again: after a rotation whose answer was lost, a second
-/// one is reuse, which ends the session unless it is within the
+/// The stores of this project mark their transient errors. The
+/// [timeout](crate::LogoutLayerBuilder::timeout) of the layer includes all attempts. When the timeout
+/// passes, the attempts continue in the background.
+///
+/// [`open`](SessionStore::open) and [`rotate`](SessionStore::rotate) are not repeated. If the answer to a
+/// rotation was lost, a second rotation would be reuse and would end the session outside the
 /// [leeway](SessionStore::reuse_leeway).
 ///
-/// Of a revocation whose answer was lost, the second attempt finds nothing: that logout is
-/// [`Inactive`](crate::outcome::Outcome::Inactive), and its session is named to nobody.
+/// If the answer to a revocation was lost, the second attempt finds no session. The outcome is then
+/// [`Inactive`](crate::outcome::Outcome::Inactive), and the session is not named.
 ///
 /// ```
 /// use tower_logout::{LogoutLayer, MemoryStore};
@@ -36,7 +38,8 @@ pub struct RetryStore<S> {
 }
 
 impl<S> RetryStore<S> {
-    /// Three more attempts, after 50 milliseconds or so and then twice as long each time.
+    /// Creates a store with three retries. The first delay is 50 milliseconds plus jitter, and each further
+    /// delay is twice as long.
     pub fn new(store: S) -> Self {
         Self {
             store,
@@ -47,7 +50,7 @@ impl<S> RetryStore<S> {
         }
     }
 
-    /// How many more attempts there are. 3 by default.
+    /// Sets how many retries follow the first attempt. 3 by default.
     ///
     /// ```
     /// # use tower_logout::MemoryStore;
@@ -55,13 +58,14 @@ impl<S> RetryStore<S> {
     /// let store = RetryStore::new(MemoryStore::new()).with_max_retries(5);
     /// ```
     #[must_use]
-    pub fn with_max_retries(mut self, attempts: usize) -> Self {
-        self.backoff = self.backoff.with_max_times(attempts);
+    pub fn with_max_retries(mut self, retries: usize) -> Self {
+        self.backoff = self.backoff.with_max_times(retries);
         self
     }
 
-    /// How long to wait before the first of them, of which up to as much again is chosen at random.
-    /// 50 milliseconds by default.
+    /// Sets the delay before the first retry. 50 milliseconds by default.
+    ///
+    /// A random jitter of up to the same length is added.
     ///
     /// ```
     /// # use tower_logout::MemoryStore;
@@ -76,7 +80,7 @@ impl<S> RetryStore<S> {
         self
     }
 
-    /// What an earlier attempt has ended is named with what the last one came to.
+    /// Names the sessions that earlier attempts ended together with the result of the last attempt.
     async fn attempt_to_end<Fut>(&self, call: impl FnMut() -> Fut) -> Result<Revocation, BoxError>
     where
         Fut: Future<Output = Result<Revocation, BoxError>>,
@@ -105,7 +109,7 @@ impl<S> RetryStore<S> {
     }
 }
 
-/// Whether an error is marked, or one that it was made of.
+/// Whether the error or one of its sources is marked.
 fn is_transient(error: &BoxError) -> bool {
     let outermost: &(dyn Error + 'static) = &**error;
     std::iter::successors(Some(outermost), |&error| error.source())

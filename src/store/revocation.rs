@@ -1,4 +1,4 @@
-//! The sessions that a revocation ended.
+//! The result of a revocation, and the ids of sessions.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,19 +8,19 @@ use smallvec::SmallVec;
 
 use super::{BoxError, random_hex};
 
-/// What [`TokenStore::revoke`] found.
+/// The result of [`TokenStore::revoke`](super::TokenStore::revoke).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// The token was not alive.
+    /// The store has no session for the token.
     NotFound,
-    /// The session was ended. The store has no ids for its sessions.
+    /// The session was ended. Return this if your store has no ids for its sessions.
     Revoked,
-    /// These sessions were ended. A denylist for access tokens follows their ids.
+    /// The sessions with these ids were ended. The ids can feed a denylist of access tokens.
     Sessions(SessionIds),
 }
 
-/// These sessions were ended, if there are any.
+/// Collects the ids of the ended sessions. Without an id, the result is [`Revocation::NotFound`].
 ///
 /// ```
 /// use tower_logout::Revocation;
@@ -41,7 +41,7 @@ impl FromIterator<SessionId> for Revocation {
 }
 
 impl Revocation {
-    /// The sessions that two revocations ended, each of them once.
+    /// Combines the sessions of two revocations. Each session is named once.
     ///
     /// ```
     /// use tower_logout::Revocation;
@@ -64,26 +64,30 @@ impl Revocation {
     }
 }
 
-/// The opaque id of a session: the same for all tokens of its rotation family, and no secret.
+/// The opaque id of a session.
+///
+/// All tokens of a rotation family share the id. The id is not a secret.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// Takes over an id.
+    /// Creates an id from its text.
     pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
-    /// The id as text.
+    /// Returns the text of the id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Makes an id of 128 bits from the operating system's random source, as 32 hexadecimal digits.
+    /// Generates an id of 128 random bits, as 32 hexadecimal digits.
+    ///
+    /// The bits come from the random source of the operating system.
     ///
     /// # Errors
     ///
-    /// If the operating system has no random source.
+    /// An error if the operating system has no random source.
     pub fn generate() -> Result<Self, BoxError> {
         Ok(Self::new(random_hex::<16>()?.as_str()))
     }
@@ -101,7 +105,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Ids of sessions; derefs to a slice.
+/// A list of distinct session ids. Dereferences to a slice.
 ///
 /// ```
 /// use tower_logout::store::SessionIds;
@@ -129,7 +133,7 @@ impl FromIterator<SessionId> for SessionIds {
 
 impl SessionIds {
     pub(crate) fn append(&mut self, other: Self) {
-        // Nearly always there is one token, and its list is taken as it is.
+        // Most requests present one token, and its list needs no copy.
         if self.0.is_empty() {
             *self = other;
         } else {
@@ -137,9 +141,9 @@ impl SessionIds {
         }
     }
 
-    /// Adds those that are not there yet: each session is named once.
+    /// Adds the ids that are not in the list.
     fn extend(&mut self, ids: impl IntoIterator<Item = SessionId>) {
-        /// Beyond this a search costs more than a set does.
+        /// For more ids than this, a set is cheaper than a linear search.
         const FEW: usize = 16;
         let mut known = HashSet::new();
         for id in ids {

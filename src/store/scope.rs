@@ -1,4 +1,4 @@
-//! Logouts that reach further than the session of the presented token.
+//! Logouts of more than one session.
 
 use std::sync::Arc;
 
@@ -7,22 +7,24 @@ use async_trait::async_trait;
 use super::{BoxError, Revocation, TokenStore};
 use crate::token::Token;
 
-/// Which of a subject's sessions a logout ends.
+/// Which sessions of a subject a logout ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// That of the presented token.
+    /// The session of the presented token.
     #[default]
     This,
-    /// All but that of the presented token, which stays as it is, and so do its cookies. Only a live
-    /// token keeps its session.
+    /// All sessions except the session of the presented token. The cookies stay.
+    ///
+    /// Only a live token keeps its session. If no presented token is live, the scope becomes
+    /// [`All`](Self::All).
     Others,
-    /// All, that of the presented token included.
+    /// All sessions, including the session of the presented token.
     All,
 }
 
 impl Scope {
-    /// A name for logs: `"this"`, `"others"` or `"all"`.
+    /// The name for logs: `"this"`, `"others"` or `"all"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::This => "this",
@@ -32,40 +34,44 @@ impl Scope {
     }
 }
 
-/// A [`TokenStore`] that knows whose sessions it holds.
+/// A [`TokenStore`] that knows the subject (the user) of each session.
 ///
-/// # Contract
+/// A store needs this trait for [`Scope::All`] and [`Scope::Others`]. The store names the subject of the
+/// presented token, so no request can choose whose sessions to end. If no presented token names a subject,
+/// the answer is a `401`.
 ///
-/// What [`TokenStore`] asks of a session holds for each session of the subject that was open when
-/// [`revoke_subject`](Self::revoke_subject) was called. A login at the same time may be ended, or not.
+/// # Requirements
 ///
-/// In a logout, the subject is that of the presented token, as the store knows it: no request says
-/// whose sessions it ends. A logout none of whose tokens names a subject is answered with a `401`.
+/// The requirements of [`TokenStore`] apply to each session of the subject that was open when
+/// [`revoke_subject`](Self::revoke_subject) was called. A session that is opened at the same time may end
+/// or stay.
 #[async_trait]
 pub trait SubjectStore: TokenStore {
-    /// Whose session this token belongs to, be it the live one or rotated away. `None` if it is
-    /// unknown or expired.
+    /// Returns the subject of the session of this token, or `None` if the token is unknown or expired.
+    ///
+    /// A rotated token names the subject too, until its session ends.
     ///
     /// # Errors
     ///
-    /// If the store fails.
+    /// An error if the store fails.
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError>;
 
-    /// Ends all sessions of a subject, except for those whose live token is in `keep`. After a change
-    /// of password, an application calls it as well.
+    /// Ends all sessions of a subject, except the sessions with a live token in `keep`.
     ///
-    /// A token in `keep` that was rotated away keeps nothing: to present it is reuse, and its session
-    /// ends with the others. A store that ends them one after the other ends that one last, so that
-    /// the token names the subject for another attempt.
+    /// You can also call this method yourself, for example after a change of password.
+    ///
+    /// A rotated token in `keep` keeps nothing. To present such a token is reuse, so its session ends with
+    /// the others. If your store ends the sessions one by one, end that session last, so that the token
+    /// still names the subject if the client tries again.
     ///
     /// # Errors
     ///
-    /// Whatever kept the store from knowing that the sessions are ended, as an
-    /// [`Incomplete`](crate::store::Incomplete) where some were.
+    /// An error if the store cannot tell that all these sessions have ended. If some have ended, return an
+    /// [`Incomplete`](crate::store::Incomplete).
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError>;
 }
 
-/// For `Arc` and `Box`, of `dyn SubjectStore` too.
+/// Implements the trait for `Arc<T>` and `Box<T>`, including `dyn SubjectStore`.
 macro_rules! forward {
     ($($pointer:ident),*) => {$(
         #[async_trait]

@@ -1,4 +1,4 @@
-//! What a login and a refresh do.
+//! Sessions: login, refresh and expiry.
 
 use std::error::Error;
 use std::fmt;
@@ -10,67 +10,75 @@ use async_trait::async_trait;
 use super::{BoxError, SessionId, TokenStore};
 use crate::token::Token;
 
-/// What a login and a refresh handler need beside [`TokenStore`]: sessions that are opened for a
-/// subject, and refresh tokens that are rotated.
+/// A [`TokenStore`] that can open sessions and rotate refresh tokens.
 ///
-/// # Contract
+/// Your login handler calls [`open`](Self::open), and your refresh handler calls [`rotate`](Self::rotate).
+/// The layer calls only the methods of [`TokenStore`] and [`SubjectStore`](super::SubjectStore).
 ///
-/// A session has a live token and a family of rotated ones. It lives for the store's lifetime after it
-/// was opened or last rotated. [`rotate`](Self::rotate) is atomic against
-/// [`revoke`](TokenStore::revoke): after a revoke has returned, no rotation of that family succeeds,
-/// and none that succeeded earlier leaves a live token.
+/// # Requirements
 ///
-/// A rotated token is remembered until it would have expired by itself, by its age and never by the
-/// number of tokens that followed. Otherwise a thief rotates until the token of the victim is unknown,
-/// and the victim's logout ends nothing. A client that refreshes in a loop is bounded by the number of
-/// rotations after which its session ends ([`Rotation::Exhausted`]).
-///
-/// Within the [`reuse_leeway`](Self::reuse_leeway) the direct predecessor of the live token may be
-/// rotated once more: two tabs refresh at the same time, or an answer is lost. Both next tokens are
-/// live until one of them is rotated, and a logout by any of the three ends the session.
+/// - A session has one live token and a family of rotated tokens. The session expires a fixed lifetime
+///   after it was opened or last rotated.
+/// - `rotate` is atomic with regard to [`revoke`](TokenStore::revoke). After `revoke` has returned, no
+///   rotation of the family succeeds, and no earlier rotation leaves a live token.
+/// - A store remembers a rotated token until the token's own expiry, however many tokens followed.
+///   Otherwise a thief could rotate until the store forgets the token of the victim, and the logout of the
+///   victim would end nothing.
+/// - The number of rotations of a session is limited, because a client can refresh in a loop. One more
+///   rotation ends the session ([`Rotation::Exhausted`]).
+/// - Within the [`reuse_leeway`](Self::reuse_leeway), the direct predecessor of the live token can be
+///   rotated a second time. Both successors are live until one of them is rotated. A logout with any of the
+///   three tokens ends the session.
 #[async_trait]
 pub trait SessionStore: TokenStore {
-    /// Opens a session for a subject, with a token that is new to the store: one of
-    /// [`Token::generate`], say.
+    /// Opens a session for a subject, with a new token.
+    ///
+    /// Use [`Token::generate`] for the token.
     ///
     /// # Errors
     ///
-    /// [`TokenTaken`] if the token is known already, or if the store fails.
+    /// [`TokenTaken`] if the store already knows the token, and other errors if the store fails.
     async fn open(&self, subject: &str, token: &Token) -> Result<Session, BoxError>;
 
-    /// Replaces the live token of a session by `next`, and renews the session's lifetime.
+    /// Replaces the live token of a session with `next`, and renews the lifetime of the session.
     ///
-    /// The presented token is dead afterwards. Presented again after the
-    /// [`reuse_leeway`](Self::reuse_leeway) it ends the session, for one of the two who hold it stole it
-    /// (RFC 9700 §4.14.2).
+    /// The presented token is dead afterwards. If a client presents the token again after the
+    /// [`reuse_leeway`](Self::reuse_leeway), the session ends, because one of two clients has stolen the
+    /// token (RFC 9700 §4.14.2).
     ///
     /// # Errors
     ///
-    /// [`TokenTaken`] if `next` is known already, or if the store fails. The presented token is then as it was, unless it
-    /// was only the store's answer that got lost.
+    /// [`TokenTaken`] if the store already knows `next`, and other errors if the store fails. After an
+    /// error the presented token is unchanged, unless the rotation succeeded and only the answer was lost.
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError>;
 
-    /// For how long after its rotation the direct predecessor of the live token may be rotated once
-    /// more. Zero by default: to present it is reuse at once.
+    /// How long after its rotation the direct predecessor of the live token may be rotated a second time.
+    /// Zero by default.
+    ///
+    /// With zero, each further use of a rotated token is reuse. Stores with a
+    /// [`SessionPolicy`](super::SessionPolicy) return its leeway, which is 10 seconds by default.
     fn reuse_leeway(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// The session whose live token this is.
+    /// Finds the session of this live token. A rotated token finds no session.
     ///
     /// # Errors
     ///
-    /// If the store fails.
+    /// An error if the store fails.
     async fn find(&self, token: &Token) -> Result<Option<Session>, BoxError>;
 
-    /// The live session of this id: what a handler asks that is shown an access token, since the
-    /// token itself does not know that its session was ended.
+    /// Finds the live session with this id.
+    ///
+    /// A stateless access token, such as a JWT, stays valid until it expires. A handler can look up the
+    /// session of the token here to see a logout at once.
     ///
     /// # Errors
     ///
-    /// If the store fails.
+    /// An error if the store fails.
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError>;
 
+<<<<<<< HEAD
     /// Deletes sessions that have expired, at most this number and the oldest first. Returns how many
     /// were deleted. A smaller number than `at_most` means that none is left.
     ///
@@ -87,22 +95,34 @@ pub trait SessionStore: TokenStore {
         let _ = at_most;
         Ok(0)
     }
+=======
+    /// Deletes up to `at_most` expired sessions, the oldest first, and returns how many were deleted.
+    ///
+    /// If fewer than `at_most` were deleted, none is left. An expired session is dead without this call,
+    /// which only frees space. Batches of about 1,000 sessions do not delay revocations.
+    /// `delete_expired_every` (feature `tokio`) deletes on a schedule.
+    ///
+    /// # Errors
+    ///
+    /// An error if the store fails.
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError>;
+>>>>>>> main
 }
 
-/// A session that is alive.
+/// A live session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Session {
-    /// Its id.
+    /// The id of the session.
     pub id: SessionId,
-    /// Whose it is.
+    /// The subject (the user) of the session.
     pub subject: String,
-    /// When it ends unless it is rotated before.
+    /// When the session expires, unless its token is rotated before.
     pub expires_at: SystemTime,
 }
 
 impl Session {
-    /// A session, as a store of your own returns it.
+    /// Creates a session, to return from your own store.
     pub fn new(id: SessionId, subject: impl Into<String>, expires_at: SystemTime) -> Self {
         Self {
             id,
@@ -112,29 +132,29 @@ impl Session {
     }
 }
 
-/// What [`SessionStore::rotate`] found.
+/// The result of [`SessionStore::rotate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rotation {
-    /// The presented token is dead, and the next one alive.
+    /// The presented token is dead, and the next token is live.
     Rotated(Session),
-    /// The presented token had been rotated before: its session was ended.
+    /// The presented token had been rotated before, so its session was ended.
     Reused(SessionId),
-    /// The session has been rotated as often as the store allows, and was ended.
+    /// The session reached the maximum number of rotations, so it was ended.
     Exhausted(SessionId),
     /// The presented token is unknown, expired or revoked.
     NotFound,
 }
 
-/// The token is known to the store: [`open`](SessionStore::open) and [`rotate`](SessionStore::rotate)
-/// need a new one.
+/// The error of [`open`](SessionStore::open) and [`rotate`](SessionStore::rotate) if the store already
+/// knows the new token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenTaken;
 
 impl fmt::Display for TokenTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the store knows this token already: give open and rotate a new one, for example from \
+            "the store already knows this token: pass a new token to open and rotate, for example from \
              Token::generate",
         )
     }
@@ -142,9 +162,9 @@ impl fmt::Display for TokenTaken {
 
 impl Error for TokenTaken {}
 
-/// Drops what has expired, in batches, at once and then every so often, for as long as it is polled.
+/// Deletes expired sessions in batches, at once and then once per `period`. The future never ends.
 ///
-/// A store that fails is tried again the next time, and told to `failed`.
+/// If the store returns an error, `failed` gets the error, and the next period tries again.
 ///
 /// ```
 /// # async fn start(store: impl tower_logout::store::SessionStore) {
@@ -152,7 +172,7 @@ impl Error for TokenTaken {}
 /// use tower_logout::store::delete_expired_every;
 ///
 /// let housekeeping = delete_expired_every(Duration::from_secs(3600), store, |error| {
-///     eprintln!("cannot drop expired sessions: {error}");
+///     eprintln!("cannot delete expired sessions: {error}");
 /// });
 /// tokio::spawn(housekeeping);
 /// # }
@@ -160,7 +180,7 @@ impl Error for TokenTaken {}
 ///
 /// # Panics
 ///
-/// If the period is zero, or polled outside of a tokio runtime with a timer.
+/// Panics if `period` is zero, or if the future is polled outside a tokio runtime with a timer.
 #[cfg(feature = "tokio")]
 pub async fn delete_expired_every(
     period: Duration,
@@ -185,7 +205,7 @@ pub async fn delete_expired_every(
     }
 }
 
-/// For `Arc` and `Box`, of `dyn SessionStore` too.
+/// Implements the trait for `Arc<T>` and `Box<T>`, including `dyn SessionStore`.
 macro_rules! forward {
     ($($pointer:ident),*) => {$(
         #[async_trait]

@@ -1,13 +1,13 @@
-//! Errors that are worth another attempt.
+//! A mark for errors that may pass.
 
 use std::error::Error;
 use std::fmt;
 
 use super::BoxError;
 
-/// An error of a store that may not come again: a lost connection, a deadlock, a failover.
+/// Marks an error of a store that may pass, for example a lost connection, a deadlock or a failover.
 ///
-/// A store wraps such errors in it, and [`RetryStore`](crate::store::RetryStore) tries again.
+/// `RetryStore` (feature `retry`) calls the store again after a marked error.
 ///
 /// ```
 /// use tower_logout::BoxError;
@@ -21,14 +21,14 @@ use super::BoxError;
 pub struct Transient(BoxError);
 
 impl Transient {
-    /// Marks an error.
+    /// Marks an error as transient.
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self(error.into())
     }
 }
 
 impl Transient {
-    /// The error that is marked, which `source` passes over since it has the same text.
+    /// The marked error. `source` skips the marked error, because both have the same text.
     pub(super) fn marked(&self) -> &(dyn Error + 'static) {
         &*self.0
     }

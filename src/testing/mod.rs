@@ -1,4 +1,7 @@
-//! Proves that a store keeps its promises: any store, ours or yours.
+//! A test suite for stores.
+//!
+//! [`Conformance`] checks the requirements of [`TokenStore`], [`SubjectStore`] and [`SessionStore`] on a
+//! real store, and returns a [`Report`] of each promise.
 //!
 //! ```
 //! use std::time::Duration;
@@ -8,7 +11,7 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() {
-//! // The suite waits until the leeway is over: a short one will do.
+//! // A short leeway keeps the suite short, because the suite waits until the leeway has passed.
 //! let policy = SessionPolicy::new().with_reuse_leeway(Duration::from_millis(500));
 //! let store = MemoryStore::new().with_policy(policy);
 //! let report = Conformance::new(store.clone())
@@ -22,8 +25,7 @@
 //! # }
 //! ```
 //!
-//! A store that is a [`TokenStore`] alone is shown with the [`Application`] around it, which logs
-//! people in:
+//! For a store that is only a [`TokenStore`], describe your login and your refresh with an [`Application`]:
 //!
 //! ```
 //! use tower_logout::testing::{Application, Conformance};
@@ -36,14 +38,14 @@
 //! #[async_trait]
 //! impl Application for App {
 //!     async fn log_in(&self, subject: &str) -> Result<Token, BoxError> {
-//!         // What your login handler does.
+//!         // The code of your login handler.
 //! #       let token = Token::generate()?;
 //! #       self.0.open(subject, &token).await?;
 //! #       Ok(token)
 //!     }
 //!
 //!     async fn accepts(&self, token: &Token) -> Result<bool, BoxError> {
-//!         // What your refresh handler asks before it does anything.
+//!         // The check at the start of your refresh handler.
 //! #       Ok(self.0.find(token).await?.is_some())
 //!     }
 //! }
@@ -56,7 +58,7 @@
 //! # }
 //! ```
 //!
-//! Run it on a multi-threaded runtime, so that what races does so on several cores.
+//! Run the suite on a multi-threaded runtime, so that the races use several cores.
 
 mod promises;
 mod report;
@@ -73,42 +75,46 @@ use crate::token::Token;
 
 pub use report::{Report, Verdict};
 
-/// The application around a store: what its login and its refresh do.
+/// The login and the refresh of the application that uses a store.
+///
+/// An error of any method is a broken promise in the [`Report`].
 #[async_trait]
 pub trait Application: Send + Sync + 'static {
-    /// Opens a session, and returns its token.
+    /// Opens a session for this subject and returns its token.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from doing so. It is a broken promise.
+    /// An error if the login fails.
     async fn log_in(&self, subject: &str) -> Result<Token, BoxError>;
 
     /// Whether a refresh would accept this token.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from knowing. It is a broken promise.
+    /// An error if the check fails.
     async fn accepts(&self, token: &Token) -> Result<bool, BoxError>;
 
-    /// Replaces a token as a refresh does, and returns the next one, or `None` if it is refused. By
-    /// default, and where there is no rotation, all are refused.
+    /// Replaces the token, as a refresh does. Returns the next token, or `None` if the refresh is rejected.
+    ///
+    /// By default each refresh is rejected. Keep the default if your application does not rotate tokens.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from doing so. It is a broken promise.
+    /// An error if the refresh fails.
     async fn refresh(&self, token: &Token) -> Result<Option<Token>, BoxError> {
         let _ = token;
         Ok(None)
     }
 
-    /// For how long after its refresh a token may be refreshed once more, as
-    /// [`SessionStore::reuse_leeway`] has it. Zero by default.
+    /// How long after its refresh a token may be refreshed a second time. Zero by default.
+    ///
+    /// See [`SessionStore::reuse_leeway`].
     fn reuse_leeway(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// The application that a [`SessionStore`] makes by itself.
+/// The application of a [`SessionStore`], which opens and rotates sessions itself.
 struct Sessions(Arc<dyn SessionStore>);
 
 #[async_trait]
@@ -139,7 +145,7 @@ impl Application for Sessions {
 type Probe =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Vec<u8>, BoxError>> + Send>> + Send>;
 
-/// The suite for one store.
+/// The suite for one store. Created by [`Conformance::new`] or [`Conformance::for_application`].
 #[must_use]
 pub struct Conformance<S> {
     store: Arc<S>,
@@ -160,7 +166,7 @@ impl<S> std::fmt::Debug for Conformance<S> {
 }
 
 impl<S: SessionStore> Conformance<S> {
-    /// The suite for a [`SessionStore`].
+    /// Creates the suite for a [`SessionStore`].
     pub fn new(store: S) -> Self {
         let store = Arc::new(store);
         let sessions: Arc<dyn SessionStore> = Arc::clone(&store) as _;
@@ -171,15 +177,40 @@ impl<S: SessionStore> Conformance<S> {
         }
     }
 
-    /// Asks what becomes of sessions that have expired, of a store of the same kind whose sessions
-    /// live for no time at all. Not asked by default.
+    /// Checks expired sessions on this store, whose sessions expire at once. Not checked by default.
+    ///
+    /// Pass a store of the same type with a lifetime of zero.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// use std::time::Duration;
+    /// use tower_logout::store::SessionPolicy;
+    ///
+    /// let policy = SessionPolicy::new().with_lifetime(Duration::ZERO);
+    /// let suite = Conformance::new(MemoryStore::new())
+    ///     .with_expiring(MemoryStore::new().with_policy(policy));
+    /// ```
     pub fn with_expiring(mut self, store: S) -> Self {
         self.expiring = Some(Arc::new(store));
         self
     }
 
-    /// Asks for how long tokens are known that were rotated away, of a store of the same kind whose
-    /// sessions live for two seconds or so; the suite waits for them. Not asked by default.
+    /// Checks on this store how long rotated tokens are known. Not checked by default.
+    ///
+    /// Pass a store of the same type with a lifetime of about 2 seconds. The suite waits until its sessions
+    /// expire.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// use std::time::Duration;
+    /// use tower_logout::store::SessionPolicy;
+    ///
+    /// let policy = SessionPolicy::new().with_lifetime(Duration::from_secs(2));
+    /// let suite = Conformance::new(MemoryStore::new())
+    ///     .with_short_lived(MemoryStore::new().with_policy(policy));
+    /// ```
     pub fn with_short_lived(mut self, store: S) -> Self {
         self.short_lived = Some(Arc::new(store));
         self
@@ -187,7 +218,7 @@ impl<S: SessionStore> Conformance<S> {
 }
 
 impl<S: TokenStore> Conformance<S> {
-    /// The suite for a [`TokenStore`] and the application around it.
+    /// Creates the suite for a [`TokenStore`] and the application that uses the store.
     pub fn for_application(store: S, application: impl Application) -> Self {
         Self::bare(Arc::new(store), Arc::new(application))
     }
@@ -206,7 +237,13 @@ impl<S: TokenStore> Conformance<S> {
         }
     }
 
-    /// Asks what a [`SubjectStore`] promises as well. Not asked by default.
+    /// Checks the requirements of [`SubjectStore`] as well. Not checked by default.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// let suite = Conformance::new(MemoryStore::new()).with_subjects();
+    /// ```
     pub fn with_subjects(mut self) -> Self
     where
         S: SubjectStore,
@@ -215,8 +252,16 @@ impl<S: TokenStore> Conformance<S> {
         self
     }
 
-    /// Looks for tokens in clear in what this returns: all that the store has written, its database
-    /// files or a dump. Not asked by default.
+    /// Checks that this dump contains no token in plain text. Not checked by default.
+    ///
+    /// The closure returns everything that the store has written, for example the database files.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// let suite = Conformance::new(MemoryStore::new())
+    ///     .with_at_rest(|| async { Ok(std::fs::read("sessions.db")?) });
+    /// ```
     pub fn with_at_rest<F, Fut>(mut self, dump: F) -> Self
     where
         F: Fn() -> Fut + Send + 'static,
@@ -226,28 +271,41 @@ impl<S: TokenStore> Conformance<S> {
         self
     }
 
-    /// How often a race is run. 20 times by default.
+    /// Sets how often each race is run. 20 times by default.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// let suite = Conformance::new(MemoryStore::new()).with_rounds(100);
+    /// ```
     pub fn with_rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
-    /// How often a session is rotated, to see whether its first token is forgotten. 1,100 times by
+    /// Sets how often a session is rotated to check that its first token is remembered. 1,100 times by
     /// default.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// let suite = Conformance::new(MemoryStore::new()).with_rotations(100);
+    /// ```
     pub fn with_rotations(mut self, rotations: usize) -> Self {
         self.rotations = rotations;
         self
     }
 
-    /// Runs all of it, to the end even where a promise is broken.
+    /// Runs the whole suite, even if a promise is broken.
     ///
     /// # Errors
     ///
-    /// The report, if a promise was broken. Its `Debug` is its `Display`, for `unwrap` in a test.
+    /// The report, if a promise was broken. `Debug` prints the report like `Display`, so that `unwrap` in a
+    /// test shows the whole report.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside a tokio runtime with a timer.
     pub async fn run(self) -> Result<Report, Report> {
         let tokens: Arc<dyn TokenStore> = self.store;
         let suite = promises::Suite {

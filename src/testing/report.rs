@@ -1,22 +1,22 @@
-//! What the suite found.
+//! The report of the suite.
 
 use std::fmt;
 
-/// What became of each promise.
+/// The verdict on each promise. Returned by [`Conformance::run`](super::Conformance::run).
 #[derive(Clone, Default)]
 pub struct Report {
     entries: Vec<(&'static str, Verdict)>,
 }
 
-/// What became of a promise.
+/// The verdict on one promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It was kept.
+    /// The store kept the promise.
     Kept,
-    /// It was not, and this was seen.
+    /// The store broke the promise. The text says what the suite saw.
     Broken(String),
-    /// It was not asked for, and why.
+    /// The suite did not check the promise. The text says why.
     NotAsked(&'static str),
 }
 
@@ -25,19 +25,19 @@ impl Report {
         self.entries.push((promise, verdict));
     }
 
-    /// Whether no promise was broken.
+    /// Returns `true` if no promise was broken.
     pub fn is_kept(&self) -> bool {
         self.broken().next().is_none()
     }
 
-    /// Each promise, with what became of it.
+    /// Iterates over each promise and its verdict.
     pub fn verdicts(&self) -> impl Iterator<Item = (&str, &Verdict)> {
         self.entries
             .iter()
             .map(|(promise, verdict)| (*promise, verdict))
     }
 
-    /// The promises that were broken, with what was seen.
+    /// Iterates over each broken promise and what the suite saw.
     pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
         self.verdicts()
             .filter_map(|(promise, verdict)| match verdict {

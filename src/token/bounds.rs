@@ -1,14 +1,16 @@
-//! How much of a request is presented to the store.
+//! The limits of the tokens of a request.
 
-/// A request that goes beyond is a failed logout: what was not looked at may still work.
+/// A logout beyond these limits fails, because a token that was not read may still work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// A browser sends one cookie of a name for each prefix of the path and each level of the domain
-    /// (RFC 6265 §5.4): four paths for the default one, and three domains that are not a public suffix.
+    /// The number of distinct values. A browser sends one cookie of a name for each prefix of the path and
+    /// each level of the domain (RFC 6265 §5.4). The default path has four prefixes, and three domain
+    /// levels are common.
     pub(crate) tokens: usize,
-    /// The longest that browsers keep, name and attributes included (RFC 6265bis §5.6).
+    /// The length of a cookie value. Browsers keep at most 4,096 bytes for the name and the value (RFC
+    /// 6265bis §5.6).
     pub(crate) cookie_len: usize,
-    /// Of a token that is not in a cookie.
+    /// The length of a token outside cookies.
     pub(crate) token_len: usize,
 }
 

@@ -1,20 +1,20 @@
-//! The kinds of place that a token is read from.
+//! The kinds of places that hold tokens.
 
 use std::fmt;
 
-/// Where a request had a token.
+/// The kind of place where a request presented a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenSourceKind {
-    /// In the refresh cookie.
+    /// The refresh cookie.
     Cookie,
-    /// In `Authorization: Bearer` ([`TokenSource::bearer`](super::TokenSource::bearer)).
+    /// `Authorization: Bearer` ([`TokenSource::bearer`](super::TokenSource::bearer)).
     Bearer,
-    /// In a named header ([`TokenSource::header`](super::TokenSource::header)).
+    /// A header ([`TokenSource::header`](super::TokenSource::header)).
     Header,
-    /// In gRPC metadata ([`TokenSource::metadata`](super::TokenSource::metadata)).
+    /// gRPC metadata ([`TokenSource::metadata`](super::TokenSource::metadata)).
     Metadata,
-    /// Where a closure found it ([`TokenSource::from_fn`](super::TokenSource::from_fn)).
+    /// A closure ([`TokenSource::from_fn`](super::TokenSource::from_fn)).
     Custom,
 }
 
@@ -27,7 +27,7 @@ impl TokenSourceKind {
         Self::Custom,
     ];
 
-    /// A name for logs and metrics: `"cookie"`, `"bearer"`, `"header"`, `"metadata"` or `"custom"`.
+    /// The name for logs and metrics: `"cookie"`, `"bearer"`, `"header"`, `"metadata"` or `"custom"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",
@@ -43,7 +43,9 @@ impl TokenSourceKind {
     }
 }
 
-/// A set of [`TokenSourceKind`]s. `Display` joins their names: `"cookie+bearer"`, or `"none"`.
+/// A set of [`TokenSourceKind`]s.
+///
+/// `Display` joins the names with `+`, for example `cookie+bearer`. The empty set is `none`.
 ///
 /// ```
 /// use tower_logout::token::{TokenSourceKind, TokenSourceKinds};
@@ -57,17 +59,17 @@ impl TokenSourceKind {
 pub struct TokenSourceKinds(u8);
 
 impl TokenSourceKinds {
-    /// Whether this kind is among them.
+    /// Whether the set contains this kind.
     pub fn contains(self, kind: TokenSourceKind) -> bool {
         self.0 & kind.bit() != 0
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Each of them once.
+    /// Iterates over the kinds in the set.
     pub fn iter(self) -> impl Iterator<Item = TokenSourceKind> {
         TokenSourceKind::ALL
             .into_iter()

@@ -1,4 +1,4 @@
-//! The token, and the places of a request that hold one.
+//! The token, and the places of a request where the layer looks for tokens.
 
 mod bounds;
 mod cookie;
@@ -15,10 +15,10 @@ pub use self::kind::{TokenSourceKind, TokenSourceKinds};
 pub(crate) use self::presented::{Presented, Sources};
 pub use self::source::TokenSource;
 
-/// A refresh token, as the client presents it.
+/// A refresh token as the client presents it.
 ///
-/// `Debug` and `Display` are redacted, and the memory is zeroed when it is dropped. Only
-/// [`expose`](Self::expose) shows what it holds.
+/// `Debug` and `Display` are redacted, and the memory is zeroed on drop. Only [`expose`](Self::expose)
+/// returns the text.
 ///
 /// ```
 /// use tower_logout::Token;
@@ -31,17 +31,18 @@ pub use self::source::TokenSource;
 pub struct Token(Zeroizing<String>);
 
 impl Token {
-    /// Takes over a token.
+    /// Creates a token from its text.
     pub fn new(token: impl Into<String>) -> Self {
         Self(Zeroizing::new(token.into()))
     }
 
-    /// Makes a token of 256 bits from the operating system's random source, as 64 hexadecimal
-    /// digits.
+    /// Generates a token of 256 random bits, as 64 hexadecimal digits.
+    ///
+    /// The bits come from the random source of the operating system.
     ///
     /// # Errors
     ///
-    /// If the operating system has no random source.
+    /// An error if the operating system has no random source.
     ///
     /// ```
     /// use tower_logout::Token;
@@ -56,7 +57,7 @@ impl Token {
         Ok(Self(crate::store::random_hex::<32>()?))
     }
 
-    /// The token itself. Mind where it goes: not into a log, an error or a URL.
+    /// Returns the text of the token. Keep the text out of logs, errors and URLs.
     pub fn expose(&self) -> &str {
         &self.0
     }

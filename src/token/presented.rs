@@ -1,4 +1,4 @@
-//! What a request presents, and where it is read from.
+//! The tokens that a request presents.
 
 use std::borrow::Cow;
 
@@ -14,12 +14,12 @@ use super::cookie::CookieReader;
 use super::kind::{TokenSourceKind, TokenSourceKinds};
 use super::source::TokenSource;
 
-/// All places that are looked at.
+/// All places where a layer looks for tokens.
 pub(crate) struct Sources {
-    /// Before the cookies: what a client puts into a header itself is not to be crowded out by
-    /// cookies that another host of its domain has planted.
+    /// Read before the cookies, so that cookies planted by another host of the site cannot use up the
+    /// limit.
     headers: Vec<TokenSource>,
-    /// One for each name that the refresh cookie has or had.
+    /// The readers for each current or older name of the refresh cookie.
     cookies: SmallVec<[CookieReader; 1]>,
     bounds: Bounds,
 }
@@ -46,8 +46,8 @@ impl Sources {
     }
 }
 
-/// A cookie of an older name may be from before its values were sealed, so the reader also reads its
-/// value in clear.
+/// Creates the readers. A cookie with an older name may be older than the signing or the encryption, so its
+/// plain value is read as well.
 fn readers(cookies: &AuthCookies) -> SmallVec<[CookieReader; 1]> {
     let encoding = cookies.refresh_encoding();
     let mut readers = SmallVec::new();
@@ -60,21 +60,21 @@ fn readers(cookies: &AuthCookies) -> SmallVec<[CookieReader; 1]> {
     readers
 }
 
-/// What a request presented.
+/// The tokens of a request, and what could not be read.
 #[derive(Debug, Default)]
 pub(crate) struct Presented {
-    /// The distinct tokens that the store is asked for: of each value all of its readings.
+    /// The distinct tokens: all readings of each value.
     pub(crate) tokens: SmallVec<[Token; 1]>,
-    /// Where there was something.
+    /// The kinds of places that had a value.
     pub(crate) kinds: TokenSourceKinds,
-    /// Why something that was presented is not among the tokens. The logout must not succeed then.
+    /// Why a presented value is not among the tokens. If set, the logout must not succeed.
     pub(crate) unread: Option<FailureKind>,
-    /// How many values there were that brought a new token.
+    /// The number of values that added a token.
     values: usize,
 }
 
 impl Presented {
-    /// A value that is a token and nothing else.
+    /// Adds a value that is a token and nothing else.
     #[inline]
     pub(super) fn add(
         &mut self,
@@ -91,7 +91,7 @@ impl Presented {
         }
     }
 
-    /// A value that some jars quote or percent-encode: each of its readings is a token.
+    /// Adds each reading of a value that a cookie jar may have quoted or percent-encoded.
     #[inline(never)]
     pub(super) fn add_readings(
         &mut self,
@@ -133,7 +133,7 @@ impl Presented {
         true
     }
 
-    /// The readings of one value.
+    /// Adds the readings of one value, which count as one.
     fn push_all<'t>(&mut self, readings: impl IntoIterator<Item = &'t str>, bounds: &Bounds) {
         let mut is_counted = false;
         for reading in readings {
@@ -158,8 +158,7 @@ impl Presented {
     }
 }
 
-/// How frameworks read a header that is not ASCII, where they do not read it as UTF-8
-/// (RFC 9110 §5.5).
+/// Decodes Latin-1, as some frameworks do with a header that is not ASCII (RFC 9110 §5.5).
 fn latin1(value: &[u8]) -> String {
     value.iter().copied().map(char::from).collect()
 }

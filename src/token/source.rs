@@ -1,4 +1,4 @@
-//! The places of a request, other than the refresh cookie, that hold a token.
+//! The places of a request, besides the refresh cookie, that hold tokens.
 
 use std::fmt;
 
@@ -14,9 +14,9 @@ use crate::csrf::content_type::is_grpc;
 use crate::error::ConfigError;
 use crate::outcome::FailureKind;
 
-/// A place of a request that holds a token, besides the refresh cookie.
+/// A place of a request, besides the refresh cookie, that holds tokens.
 ///
-/// Given to [`LogoutLayerBuilder::token_source`](crate::builder::LogoutLayerBuilder::token_source).
+/// Added by [`LogoutLayerBuilder::token_source`](crate::builder::LogoutLayerBuilder::token_source).
 pub struct TokenSource(Place);
 
 enum Place {
@@ -40,9 +40,9 @@ impl fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
-    /// `Authorization: Bearer` (RFC 6750 §2.1).
+    /// Reads `Authorization: Bearer` (RFC 6750 §2.1).
     ///
-    /// If your bearer token is an access token, the store has to know its session.
+    /// If your bearer tokens are access tokens, your store has to find the session of an access token.
     ///
     /// ```
     /// use tower_logout::TokenSource;
@@ -53,12 +53,14 @@ impl TokenSource {
         Self(Place::Bearer)
     }
 
-    /// A header whose value is a token and nothing else.
+    /// Reads a header whose value is a token and nothing else.
+    ///
+    /// If the header occurs several times, each value is a token.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidTokenHeader`] for `Cookie`, for `Authorization`, and for a name that no
-    /// header can have.
+    /// [`ConfigError::InvalidTokenHeader`] for `Cookie`, for `Authorization`, and for a name that is not a
+    /// valid header name.
     ///
     /// ```
     /// use tower_logout::TokenSource;
@@ -69,21 +71,22 @@ impl TokenSource {
     pub fn header(name: impl AsRef<str>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         match name.parse() {
-            // The whole `Cookie` header is no token, and a scheme before a token is none either.
+            // The value of `Cookie` has other cookies too, and `Authorization` has a scheme before the
+            // token.
             Ok(name) if name != COOKIE && name != AUTHORIZATION => Ok(Self(Place::Header(name))),
             _ => Err(ConfigError::InvalidTokenHeader { name: name.into() }),
         }
     }
 
-    /// A key of a gRPC call's metadata, whose value is a token and nothing else. Other requests are
-    /// not searched for the key.
+    /// Reads the metadata of gRPC calls, under a key whose value is a token and nothing else.
     ///
-    /// For metadata with `authorization: Bearer …` use [`bearer`](Self::bearer).
+    /// The layer ignores the key in requests that are not gRPC calls. For metadata with `authorization:
+    /// Bearer …`, use [`bearer`](Self::bearer).
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidTokenMetadata`] for a key that ends in `-bin` or begins with `grpc-`, and
-    /// for a name that no header can have.
+    /// [`ConfigError::InvalidTokenMetadata`] for a key that ends in `-bin` or begins with `grpc-`, and for
+    /// a key that is not a valid header name.
     ///
     /// ```
     /// use tower_logout::TokenSource;
@@ -94,7 +97,7 @@ impl TokenSource {
     pub fn metadata(key: impl AsRef<str>) -> Result<Self, ConfigError> {
         let key = key.as_ref();
         match key.parse::<HeaderName>() {
-            // A `-bin` key holds base64 of bytes, and `grpc-` is reserved by gRPC.
+            // The value of a `-bin` key is base64, and gRPC reserves `grpc-`.
             Ok(name) if !name.as_str().ends_with("-bin") && !name.as_str().starts_with("grpc-") => {
                 Ok(Self(Place::Metadata(name)))
             }
@@ -102,15 +105,15 @@ impl TokenSource {
         }
     }
 
-    /// A closure that finds tokens in a request.
+    /// Finds tokens with a closure.
     ///
-    /// The closure sees the request without its body. If the closure panics, nothing is ended and
-    /// nothing is answered: the server catches the panic like one of a handler.
+    /// The closure gets the request without its body. If the closure panics, no session is ended, and the
+    /// panic reaches the server, like a panic in a handler.
     ///
     /// ```
     /// use tower_logout::{Token, TokenSource};
     ///
-    /// /// Put into the request's extensions by an outer middleware.
+    /// /// An outer middleware adds this value to the extensions of the request.
     /// #[derive(Clone)]
     /// struct Found(Token);
     ///
@@ -162,7 +165,7 @@ impl TokenSource {
     }
 }
 
-/// RFC 6750 §2.1, with the scheme in any case (RFC 9110 §11.1).
+/// The token after `Bearer ` (RFC 6750 §2.1). The case of the scheme is ignored (RFC 9110 §11.1).
 fn after_bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked("Bearer ".len())?;
     scheme
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_can_hold_no_token_is_refused() {
+    fn a_header_that_can_hold_no_token_is_rejected() {
         for name in ["", "x token", "x-t\u{f6}ken", "cookie", "Cookie", "a:b"] {
             assert!(TokenSource::header(name).is_err(), "{name:?}");
         }

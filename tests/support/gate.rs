@@ -1,4 +1,4 @@
-//! A store that waits at a gate, to be looked at in the middle of a revocation.
+//! A store that waits at a gate, so that a test can look at a running revocation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_trait};
 
-/// Revokes in the store behind it, once the gate is opened.
+/// A store that calls its inner store after the gate was opened.
 #[derive(Clone)]
 pub struct GatedStore {
     store: MemoryStore,
@@ -42,10 +42,13 @@ impl GatedStore {
     }
 }
 
-/// What is to happen soon, or never.
+/// Waits for an event that happens soon or never.
 async fn soon(semaphore: &Semaphore) {
     let acquired = tokio::time::timeout(Duration::from_secs(10), semaphore.acquire()).await;
-    acquired.expect("it happens").unwrap().forget();
+    acquired
+        .expect("the event happens within 10 seconds")
+        .unwrap()
+        .forget();
 }
 
 #[async_trait]

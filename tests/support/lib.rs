@@ -1,4 +1,4 @@
-//! The requests, the stores and the servers that the tests share.
+//! Requests, stores and servers for the tests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -24,14 +24,14 @@ use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Outcome, Token, TokenS
 pub type TestBody = Full<Bytes>;
 pub type Inner = BoxCloneService<Request<TestBody>, Response<TestBody>, Infallible>;
 
-/// An inner service that answers "inner" to whatever reaches it.
+/// An inner service that answers every request with "inner".
 pub fn inner() -> Inner {
     BoxCloneService::new(service_fn(|_| async {
         Ok(Response::new(Full::from("inner")))
     }))
 }
 
-/// A store with one session of alice's, and its token.
+/// A store with one session of alice, and the token of the session.
 pub async fn store_with_session() -> (MemoryStore, Token) {
     let store = MemoryStore::new();
     let token = open(&store, "alice").await;
@@ -48,7 +48,7 @@ pub async fn is_live(store: &dyn SessionStore, token: &Token) -> bool {
     store.find(token).await.unwrap().is_some()
 }
 
-/// What a login with this token sets.
+/// The `Set-Cookie` headers of a login with this token.
 pub fn login(cookies: &AuthCookies, token: &str) -> AppendHeaders<[(HeaderName, String); 2]> {
     AppendHeaders([
         (SET_COOKIE, cookies.access("a").to_string()),
@@ -56,7 +56,7 @@ pub fn login(cookies: &AuthCookies, token: &str) -> AppendHeaders<[(HeaderName, 
     ])
 }
 
-/// `POST /auth/logout` as the contract has it, without a cookie.
+/// A `POST /auth/logout` with the default content type and no cookie.
 pub fn logout() -> request::Builder {
     Request::post("/auth/logout").header(CONTENT_TYPE, "application/json")
 }
@@ -68,13 +68,13 @@ pub fn logout_with(token: &Token) -> Request<TestBody> {
         .unwrap()
 }
 
-/// An answer, read whole.
+/// An answer with its complete body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: http::HeaderMap,
     pub body: String,
-    /// What a server makes the `Content-Length` of.
+    /// The exact size of the body, which becomes the `Content-Length`.
     pub length: Option<u64>,
     pub outcome: Option<Outcome>,
 }
@@ -116,7 +116,7 @@ impl Answer {
         assert_eq!(self.length, Some(self.body.len() as u64));
     }
 
-    /// Where the outcome says that tokens were.
+    /// The token sources of the outcome.
     pub fn token_sources(&self) -> String {
         self.outcome.as_ref().unwrap().token_sources().to_string()
     }
@@ -148,7 +148,7 @@ where
     }
 }
 
-/// Sends one request through the layer with no further setting.
+/// Sends one request through a layer with the defaults.
 pub async fn through_default<T: TokenStore>(store: T, request: Request<TestBody>) -> Answer {
     through(&LogoutLayer::new(store), request).await
 }
@@ -157,13 +157,13 @@ pub async fn through<T: TokenStore>(layer: &LogoutLayer<T>, request: Request<Tes
     send(layer.layer(inner()), request).await
 }
 
-/// The category of the failure that a logout ended in.
+/// The category of a failed logout.
 pub fn failure(answer: &Answer) -> FailureKind {
     match &answer.outcome {
         Some(Outcome::Failed(failure)) => failure.kind(),
-        other => panic!("it did not fail: {other:?}"),
+        other => panic!("the logout did not fail: {other:?}"),
     }
 }
 
-/// A `Vec` that an outcome, an event or a byte can be pushed to from anywhere.
+/// A shared `Vec`, for example for the outcomes that a callback got.
 pub type Shared<T> = Arc<std::sync::Mutex<Vec<T>>>;

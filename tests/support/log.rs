@@ -1,4 +1,4 @@
-//! The events of a test, as an operator reads them.
+//! The log lines of a test, as an operator reads them.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Records the events of this thread until it is dropped.
+    /// Records the events of this thread until the guard is dropped.
     pub fn record(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)

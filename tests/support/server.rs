@@ -29,7 +29,7 @@ where
     listen(move |stream| answer(stream, service.clone())).await
 }
 
-/// The same over TLS, with a certificate that it makes itself.
+/// Serves over TLS with a self-signed certificate.
 pub async fn serve_https<S, B>(service: S) -> SocketAddr
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -42,7 +42,7 @@ where
     listen(move |stream| {
         let (acceptor, service) = (acceptor.clone(), service.clone());
         async move {
-            // A browser opens connections that it then does not use.
+            // A browser can open connections and never use them.
             if let Ok(stream) = acceptor.accept(stream).await {
                 answer(stream, service).await;
             }
@@ -75,7 +75,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // A client that hangs up is an error to hyper, and the point of some tests.
+    // Hyper returns an error if a client disconnects, which some tests do on purpose.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
         .await;

@@ -1,4 +1,4 @@
-//! SessionIds in the memory of this process.
+//! Sessions in the memory of this process.
 
 mod family;
 mod state;
@@ -205,6 +205,6 @@ impl SubjectStore for MemoryStore {
             .collect();
         let ended = state.end_subject(subject, &kept).into_iter();
         let alive = ended.filter(|family| family.is_alive(now));
-        Ok(Revocation::from_iter(alive.map(|family| family.id)))
+        Ok(alive.map(|family| family.id).collect())
     }
 }

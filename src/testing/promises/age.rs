@@ -1,4 +1,4 @@
-//! What has expired, and what has not.
+//! The expiry of sessions and of rotated tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +8,7 @@ use crate::store::{Revocation, Rotation, SessionStore};
 use crate::testing::Report;
 use crate::token::Token;
 
-/// A shorter life is over before anything can be asked.
+/// With a shorter lifetime, a session expires before the suite can check anything.
 const SHORTEST_LIFE: Duration = Duration::from_millis(500);
 
 impl Suite {
@@ -19,7 +19,7 @@ impl Suite {
     ) {
         report
             .check(
-                "a session that has expired is found nowhere, and ending it is no error",
+                "an expired session is not found, and revoking it is not an error",
                 async {
                     match store {
                         Some(store) => expired_sessions_are_dead(&*store).await,
@@ -37,8 +37,8 @@ impl Suite {
     ) {
         report
             .check(
-                "a token that was rotated away is known until it would have expired by itself, and \
-                 no longer where its session lives on",
+                "a rotated token is known until its own expiry, and no longer, even if its session \
+                 lives on",
                 async {
                     match store {
                         Some(store) => tokens_are_known_by_their_age(&*store).await,
@@ -58,15 +58,15 @@ async fn expired_sessions_are_dead(store: &dyn SessionStore) -> Check {
         store.find_session(&session.id).await?,
     );
     expect(found == (None, None), || {
-        format!("after it had expired, {found:?} was found")
+        format!("{found:?} was found after its expiry")
     })?;
     let rotated = store.rotate(&token, &Token::generate()?).await?;
     expect(rotated == Rotation::NotFound, || {
-        format!("its rotation was {rotated:?}")
+        format!("the rotation of an expired token was {rotated:?}")
     })?;
     let revoked = store.revoke(&token).await?;
     expect(revoked == Revocation::NotFound, || {
-        format!("its revocation was {revoked:?}")
+        format!("the revocation of an expired token was {revoked:?}")
     })?;
     for _ in 0..5 {
         store.open("alice", &Token::generate()?).await?;
@@ -78,7 +78,7 @@ async fn expired_sessions_are_dead(store: &dyn SessionStore) -> Check {
     }
     let left = store.delete_expired(2).await?;
     expect(left == 0, || {
-        format!("after all that had expired was dropped, {left} more were")
+        format!("after all expired sessions were deleted, {left} more were deleted")
     })
 }
 
@@ -89,12 +89,12 @@ async fn tokens_are_known_by_their_age(store: &dyn SessionStore) -> Check {
         }
     }
     Err(Broken::Seen(format!(
-        "its sessions had expired before they could be asked for, {ATTEMPTS} times: show a store \
-         whose sessions live longer"
+        "the sessions expired before they could be checked, {ATTEMPTS} times: use a store whose \
+         sessions live longer"
     )))
 }
 
-/// `false` where the store was slower than its clock, so that nothing was seen.
+/// Returns `false` if the store was too slow for a verdict.
 async fn is_known_by_its_age(store: &dyn SessionStore) -> Result<bool, Broken> {
     let opened_at = SystemTime::now();
     let young = Token::generate()?;
@@ -118,13 +118,13 @@ async fn is_known_by_its_age(store: &dyn SessionStore) -> Result<bool, Broken> {
         return Ok(false);
     }
     expect(revoked != Revocation::NotFound, || {
-        "a token that was rotated away was NotFound before it would have expired by itself".into()
+        "a rotated token was NotFound before its own expiry".into()
     })?;
     expect(store.find(&after_young).await?.is_none(), || {
-        "its successor was found after the logout".into()
+        "the successor of a revoked token was found".into()
     })?;
 
-    // The clock may be that of another machine.
+    // The clock of the store may be on another machine.
     wait_until(expires_at + lifetime / 8 + MARGIN).await;
     let rotated = store.rotate(&old, &Token::generate()?).await?;
     let revoked = store.revoke(&old).await?;
@@ -135,26 +135,26 @@ async fn is_known_by_its_age(store: &dyn SessionStore) -> Result<bool, Broken> {
         return Ok(false);
     }
     expect(rotated == Rotation::NotFound, || {
-        format!("the rotation of a token that had expired by itself was {rotated:?}")
+        format!("the rotation of a rotated token after its own expiry was {rotated:?}")
     })?;
     expect(revoked == Revocation::NotFound, || {
-        format!("the revocation of a token that had expired by itself was {revoked:?}")
+        format!("the revocation of a rotated token after its own expiry was {revoked:?}")
     })?;
     let Some((last, _)) = last.filter(|_| found.is_some()) else {
         return Err(Broken::Seen(
-            "a session ended with a token that was rotated away and had expired by itself".into(),
+            "a rotated token ended its session after its own expiry".into(),
         ));
     };
     expect(revoked_by_rotated != Revocation::NotFound, || {
-        "of two tokens that were rotated away, the younger was forgotten with the older".into()
+        "of two rotated tokens, the younger one was forgotten together with the older one".into()
     })?;
     expect(store.find(&last).await?.is_none(), || {
-        "its successor was found after the logout".into()
+        "the successor of a revoked token was found".into()
     })?;
     Ok(true)
 }
 
-/// The next token and when it expires, if the rotation succeeds.
+/// Returns the next token and the expiry of its session, if the rotation succeeds.
 async fn rotate(
     store: &dyn SessionStore,
     token: &Token,

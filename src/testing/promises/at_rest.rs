@@ -1,4 +1,4 @@
-//! What a store writes down.
+//! The data at rest.
 
 use super::{Broken, Check, Suite, expect};
 use crate::testing::{Probe, Report};
@@ -6,7 +6,7 @@ use crate::testing::{Probe, Report};
 impl Suite {
     pub(in crate::testing) async fn at_rest(&self, report: &mut Report, probe: Option<Probe>) {
         report
-            .check("no token is at rest in clear", async {
+            .check("no token is stored in plain text", async {
                 match probe {
                     Some(probe) => self.no_token_is_at_rest(probe).await,
                     None => Err(Broken::NotAsked("with_at_rest was not called")),
@@ -26,7 +26,7 @@ impl Suite {
             let found = memchr::memmem::find(&dump, token.expose().as_bytes());
             expect(found.is_none(), || {
                 format!(
-                    "a token is at byte {} of the dump",
+                    "a token in plain text is at byte {} of the dump",
                     found.unwrap_or_default()
                 )
             })?;

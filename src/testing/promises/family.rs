@@ -1,6 +1,6 @@
-//! What becomes of a token that was rotated away.
+//! Rotated tokens.
 
-use futures::future::try_join;
+use futures_util::future::try_join;
 
 use super::{Broken, Check, Suite, expect};
 use crate::store::Revocation;
@@ -11,20 +11,19 @@ impl Suite {
     pub(super) async fn family(&self, report: &mut Report) {
         report
             .check(
-                "a token that was rotated away ends the session of its successors",
+                "revoking a rotated token ends the session of its successors",
                 self.any_member_ends_the_family(),
             )
             .await;
         report
             .check(
-                "a token that was rotated away is accepted no more, and used again it ends the \
-                 session",
+                "a rotated token is no longer accepted, and its reuse ends the session",
                 self.reuse_ends_the_family(),
             )
             .await;
         report
             .check(
-                "however often a session is rotated, its first token is not forgotten",
+                "the first token of a session is remembered, however often the session is rotated",
                 self.no_member_is_forgotten(),
             )
             .await;
@@ -38,12 +37,12 @@ impl Suite {
             let family = [first, second, third];
             let revoked = self.tokens.revoke(&family[member]).await?;
             expect(revoked != Revocation::NotFound, || {
-                format!("of three tokens in a row, the {}. was NotFound", member + 1)
+                format!("token {} of three in a row was NotFound", member + 1)
             })?;
             for (index, token) in family.iter().enumerate() {
                 expect(!self.application.accepts(token).await?, || {
                     format!(
-                        "of three tokens in a row, the {}. was revoked and the {}. accepted",
+                        "of three tokens in a row, token {} was revoked and token {} was accepted",
                         member + 1,
                         index + 1
                     )
@@ -56,28 +55,27 @@ impl Suite {
     async fn reuse_ends_the_family(&self) -> Check {
         let first = self.log_in("alice").await?;
         let second = self.refresh(&first).await?;
-        self.expect_dead(&first, "the token that was rotated away")
+        self.expect_dead(&first, "a rotated token").await?;
+        self.expect_live(&second, "the successor of a rotated token")
             .await?;
-        self.expect_live(&second, "its successor").await?;
         let again = if self.has_leeway() {
             Some(self.rotated_twice("alice").await?)
         } else {
             None
         };
         self.wait_the_leeway_out().await;
-        self.expect_refused(&first, "the token that was rotated away")
-            .await?;
-        self.expect_dead(&second, "the successor of a token that was used again")
+        self.expect_rejected(&first, "a rotated token").await?;
+        self.expect_dead(&second, "the successor of a reused token")
             .await?;
         if let Some([first, second, third]) = again {
-            self.expect_live(&second, "the first of two live tokens")
+            self.expect_live(&second, "the first of two successors")
                 .await?;
-            self.expect_live(&third, "the second of two live tokens")
+            self.expect_live(&third, "the second of two successors")
                 .await?;
-            self.expect_refused(&first, "the predecessor, after the leeway,")
+            self.expect_rejected(&first, "the predecessor, after the leeway,")
                 .await?;
             for next in [second, third] {
-                self.expect_dead(&next, "a successor of a token that was used again")
+                self.expect_dead(&next, "a successor of a reused token")
                     .await?;
             }
         }
@@ -96,24 +94,23 @@ impl Suite {
             })?;
             self.expect_dead(
                 &last,
-                "the last token of a session that was logged out by its first",
+                "the last token of a session, after a logout with the first,",
             )
             .await
         };
         let by_reuse = async {
             let (first, last) = self.chain().await?;
-            self.expect_refused(&first, "a token that was rotated away")
-                .await?;
+            self.expect_rejected(&first, "a rotated token").await?;
             self.expect_dead(
                 &last,
-                "the last token of a session of which the first was used again",
+                "the last token of a session, after the reuse of the first,",
             )
             .await
         };
         try_join(by_logout, by_reuse).await.map(drop)
     }
 
-    /// The first and the last token of a session that is rotated many times.
+    /// Rotates a session many times, and returns its first and its last token.
     async fn chain(&self) -> Result<(Token, Token), Broken> {
         let first = self.log_in("alice").await?;
         let mut last = self.refresh(&first).await?;
@@ -122,7 +119,7 @@ impl Suite {
                 Some(next) => next,
                 None => {
                     return Err(Broken::Seen(format!(
-                        "a live token was refused after {rotation} rotations"
+                        "a live token was rejected after {rotation} rotations"
                     )));
                 }
             };

@@ -1,4 +1,4 @@
-//! What a store is asked, one file per family of promises.
+//! The checks of the suite, with one file per group of promises.
 
 mod age;
 mod at_rest;
@@ -15,13 +15,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
+use futures_util::FutureExt;
 
 use super::{Application, Report, Verdict};
 use crate::store::{BoxError, TokenStore};
 use crate::token::Token;
 
-/// Subjects that a careless comparison takes for one.
+/// Subjects that a careless comparison treats as equal.
 const LOOKALIKES: [&str; 9] = [
     "alice",
     "Alice",
@@ -34,13 +34,13 @@ const LOOKALIKES: [&str; 9] = [
     "alicé",
 ];
 
-/// How often a check is tried that has to be quicker than the clock.
+/// How often a check is repeated that can fail only because the store is slow.
 const ATTEMPTS: usize = 5;
 
-/// Clocks count in milliseconds, and are read one after the other.
+/// The tolerance for clocks that count in milliseconds or are read one after the other.
 const MARGIN: Duration = Duration::from_millis(30);
 
-/// What was seen in place of what was promised.
+/// Why a check did not succeed.
 enum Broken {
     Seen(String),
     NotAsked(&'static str),
@@ -89,7 +89,7 @@ pub(super) struct Suite {
 }
 
 impl Suite {
-    /// What every store is asked.
+    /// Runs the checks for every store.
     pub(super) async fn run(&self, report: &mut Report) {
         self.revocation(report).await;
         self.family(report).await;
@@ -106,7 +106,7 @@ impl Suite {
         Ok(token)
     }
 
-    /// The first refresh of a session, which not every application has.
+    /// Refreshes a token for the first time. Not every application has a refresh.
     async fn refresh(&self, token: &Token) -> Result<Token, Broken> {
         match self.application.refresh(token).await? {
             Some(next) => Ok(next),
@@ -120,7 +120,7 @@ impl Suite {
         Ok(self.application.refresh(&token).await?.is_some())
     }
 
-    async fn expect_refused(&self, token: &Token, which: &str) -> Check {
+    async fn expect_rejected(&self, token: &Token, which: &str) -> Check {
         let refreshed = self.application.refresh(token).await?;
         expect(refreshed.is_none(), || format!("{which} was rotated"))
     }
@@ -145,7 +145,7 @@ impl Suite {
         }
     }
 
-    /// A token that was rotated twice within the leeway, and both next ones.
+    /// Returns a token that was rotated twice within the leeway, and its two successors.
     async fn rotated_twice(&self, subject: &str) -> Result<[Token; 3], Broken> {
         let leeway = self.application.reuse_leeway();
         for _ in 0..ATTEMPTS {
@@ -156,12 +156,12 @@ impl Suite {
                 return Ok([token, next, sibling]);
             }
             expect(start.elapsed() >= leeway, || {
-                format!("within its leeway of {leeway:?}, a token was not rotated once more")
+                format!("within the leeway of {leeway:?}, a token was not rotated a second time")
             })?;
         }
         Err(Broken::Seen(format!(
-            "two rotations took longer than the leeway of {leeway:?}, {ATTEMPTS} times: show a store \
-             with a longer one"
+            "two rotations took longer than the leeway of {leeway:?}, {ATTEMPTS} times: use a store with \
+             a longer leeway"
         )))
     }
 }

@@ -1,19 +1,19 @@
-//! Who is told which sessions have ended.
+//! The names of the ended sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{ATTEMPTS, Broken, Check, Suite, expect};
 use crate::store::{BoxError, Incomplete, Revocation, SessionId, SubjectStore, TokenStore};
 use crate::testing::Report;
 use crate::token::Token;
 
-/// How many sessions end at once, each of them several times.
+/// How many sessions end at once, each by several logouts.
 const SESSIONS: usize = 12;
 
-/// How many logouts of all of them there are beside.
+/// How many logouts of all sessions run at the same time.
 const LOGOUTS_OF_ALL: usize = 3;
 
 impl Suite {
@@ -24,14 +24,14 @@ impl Suite {
     ) {
         report
             .check(
-                "each session that ends is named once, however many logouts meet at it",
+                "each ended session is named once, however many logouts end it at the same time",
                 self.each_is_named_once(store),
             )
             .await;
     }
 
     async fn each_is_named_once(&self, store: Option<Arc<dyn SubjectStore>>) -> Check {
-        // Nobody else's, so that the sessions can be counted.
+        // A subject of its own, so that the check can count the sessions.
         let subject = format!("subject {}", Token::generate()?.expose());
         let mut logouts = Vec::new();
         for _ in 0..SESSIONS {
@@ -70,14 +70,11 @@ impl Suite {
             format!("a session was named {most} times")
         })?;
         expect(times.len() == SESSIONS, || {
-            format!(
-                "of {SESSIONS} sessions that ended, {} were named",
-                times.len()
-            )
+            format!("{SESSIONS} sessions ended, and {} were named", times.len())
         })
     }
 
-    /// One logout after the other, which no race hides.
+    /// Ends sessions without a race, so that a repeated name is always seen.
     async fn none_is_named_again(&self, store: &dyn SubjectStore) -> Check {
         let subject = format!("subject {}", Token::generate()?.expose());
         let mut tokens = Vec::new();
@@ -91,7 +88,7 @@ impl Suite {
         }
         expect(
             again.iter().all(|again| *again == Revocation::NotFound),
-            || "a session was named again, after the logout that ended it".into(),
+            || "a session was named again after its end".into(),
         )
     }
 }
@@ -109,7 +106,7 @@ impl Logout {
         }
     }
 
-    /// What it ended, with each of its attempts: where logouts meet, a database may refuse one.
+    /// Returns the result of each attempt. A database may reject one of two concurrent logouts.
     async fn named(self) -> Result<Vec<Revocation>, BoxError> {
         let mut named = Vec::new();
         for _ in 1..ATTEMPTS {

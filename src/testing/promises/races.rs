@@ -1,19 +1,19 @@
-//! What holds when a rotation meets another, or a revocation.
+//! Rotations that race with other rotations or with a revocation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{Broken, Check, Suite, expect};
 use crate::store::BoxError;
 use crate::testing::{Application, Report};
 use crate::token::Token;
 
-/// How many tokens are refreshed at once while one of them is logged out.
+/// How many chains of refreshes start with the same token, during its logout.
 const CHAINS: usize = 3;
 
-/// How often each of them is refreshed, unless the logout ends it before.
+/// How many tokens a chain has at most, unless the logout ends it before.
 const LONG_CHAIN: usize = 500;
 
 impl Suite {
@@ -27,8 +27,7 @@ impl Suite {
             .await;
         report
             .check(
-                "when a revocation has returned, no refresh that was in flight brings the session \
-                 back",
+                "after a revocation has returned, no refresh in flight brings the session back",
                 self.no_refresh_brings_it_back(),
             )
             .await;
@@ -58,7 +57,7 @@ impl Suite {
         self.refresh(&self.log_in("alice").await?).await?;
         for round in 0..self.rounds {
             let first = self.log_in("alice").await?;
-            // Several, now and then: their re-use of the first token is a race of its own.
+            // In every fourth round several chains, because their reuse of the first token is another race.
             let chains = if round % 4 == 3 { CHAINS } else { 1 };
             let progress = Arc::new(AtomicUsize::new(0));
             let refreshes: Vec<_> = (0..chains)
@@ -71,7 +70,7 @@ impl Suite {
                     tokio::spawn(chain)
                 })
                 .collect();
-            // The logout meets them earlier or later.
+            // The logout starts earlier or later, depending on the round.
             while progress.load(Ordering::Relaxed) < round % 5
                 && !refreshes.iter().all(tokio::task::JoinHandle::is_finished)
             {
@@ -87,7 +86,10 @@ impl Suite {
             for made in try_join_all(refreshes).await? {
                 for (index, token) in made?.iter().enumerate() {
                     expect(!self.application.accepts(token).await?, || {
-                        format!("the {}. token of a refresh outlived the logout", index + 1)
+                        format!(
+                            "token {} of a chain of refreshes outlived the logout",
+                            index + 1
+                        )
                     })?;
                 }
             }
@@ -96,14 +98,14 @@ impl Suite {
     }
 }
 
-/// Refreshes until it is refused, and returns all tokens that it had.
+/// Refreshes until a refresh is rejected, and returns all tokens.
 async fn refresh_on(
     application: Arc<dyn Application>,
     first: Token,
     progress: Arc<AtomicUsize>,
 ) -> Result<Vec<Token>, BoxError> {
     let mut made = vec![first];
-    // Without end, where the revocation does nothing.
+    // If the revocation does nothing, the chain would never end.
     while made.len() < LONG_CHAIN {
         let refreshed = match made.last() {
             Some(token) => application.refresh(token).await,

@@ -1,8 +1,8 @@
-//! What becomes of a token that is revoked, and of all others.
+//! Revocations and their effect on other sessions.
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures_util::future::try_join_all;
 
 use super::{Broken, Check, LOOKALIKES, Suite, expect};
 use crate::store::Revocation;
@@ -12,7 +12,7 @@ use crate::token::Token;
 /// How many revocations of one session run at once.
 const CROWD: usize = 200;
 
-/// Tokens that no store has ever seen.
+/// Tokens that no store knows.
 const ODD_TOKENS: [&str; 8] = [
     "",
     "unknown",
@@ -28,7 +28,7 @@ impl Suite {
     pub(super) async fn revocation(&self, report: &mut Report) {
         report
             .check(
-                "a revoked token is accepted no more, and revoking it again finds nothing",
+                "a revoked token is no longer accepted, and revoking it again finds nothing",
                 self.is_idempotent(),
             )
             .await;
@@ -40,13 +40,13 @@ impl Suite {
             .await;
         report
             .check(
-                "tokens that are unknown, huge or odd are not found, which is no error",
+                "an unknown, huge or odd token is NotFound, not an error",
                 self.odd_tokens_are_not_found(),
             )
             .await;
         report
             .check(
-                "of many revocations of one session at once, a single one reports it",
+                "of many revocations of one session at once, exactly one reports the session",
                 self.one_of_a_crowd_reports(),
             )
             .await;
@@ -60,16 +60,16 @@ impl Suite {
         })?;
         if let Revocation::Sessions(sessions) = &first {
             expect(sessions.len() == 1, || {
-                format!("one session was to end, and {} were named", sessions.len())
+                format!("one session had to end, and {} were named", sessions.len())
             })?;
         }
         expect(!self.application.accepts(&token).await?, || {
-            "the token was accepted after it had been revoked".into()
+            "a revoked token was accepted".into()
         })?;
         for _ in 0..3 {
             let again = self.tokens.revoke(&token).await?;
             expect(again == Revocation::NotFound, || {
-                format!("revoked again, it was {again:?}")
+                format!("the second revocation of a token was {again:?}")
             })?;
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Suite {
         for (index, other) in others.iter().enumerate() {
             expect(self.application.accepts(other).await?, || {
                 format!(
-                    "another session ended: the {}. of {:?}",
+                    "another session ended: number {} of {:?}",
                     index + 1,
                     others.len()
                 )
@@ -116,7 +116,7 @@ impl Suite {
             })?;
         }
         expect(self.application.accepts(&live).await?, || {
-            "they ended a session that none of them belongs to".into()
+            "an odd token ended the session of another token".into()
         })
     }
 
@@ -133,10 +133,11 @@ impl Suite {
             reported += usize::from(revoked? != Revocation::NotFound);
         }
         expect(reported == 1, || {
-            format!("{reported} of {CROWD} reported that they had ended it")
+            format!("{reported} of {CROWD} revocations reported the session")
         })?;
         for token in &family {
-            self.expect_dead(token, "a token of it").await?;
+            self.expect_dead(token, "a token of a revoked session")
+                .await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a store of sessions is asked beside.
+//! The checks that only a [`SessionStore`] has.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ impl Suite {
         };
         report
             .check(
-                "a session is found by its live token and by its id, until it ends",
+                "a session is found by its live token and by its id until it ends",
                 sessions_are_found(&*store),
             )
             .await;
         report
             .check(
-                "a token that is known already opens no session and follows no other token",
-                taken_tokens_are_refused(&*store),
+                "a known token opens no session and replaces no other token",
+                taken_tokens_are_rejected(&*store),
             )
             .await;
     }
@@ -36,30 +36,34 @@ async fn sessions_are_found(store: &dyn SessionStore) -> Check {
     let session = store.open("alice", &first).await?;
     expect(session.subject == "alice", || {
         format!(
-            "a session of \"alice\" was opened for {:?}",
+            "a session was opened for \"alice\", and its subject was {:?}",
             session.subject
         )
     })?;
     let by_token = store.find(&first).await?;
     expect(by_token.as_ref() == Some(&session), || {
-        format!("{session:?} was opened, and {by_token:?} found by its token")
+        format!("{session:?} was opened, and its token found {by_token:?}")
     })?;
     let by_id = store.find_session(&session.id).await?;
     expect(by_id.as_ref() == Some(&session), || {
-        format!("{session:?} was opened, and {by_id:?} found by its id")
+        format!("{session:?} was opened, and its id found {by_id:?}")
     })?;
     match store.rotate(&first, &second).await? {
         Rotation::Rotated(rotated) => expect(
             rotated.id == session.id && rotated.expires_at >= session.expires_at,
             || format!("{session:?} was rotated to {rotated:?}"),
         )?,
-        other => return Err(Broken::Seen(format!("its rotation was {other:?}"))),
+        other => {
+            return Err(Broken::Seen(format!(
+                "the rotation of a live token was {other:?}"
+            )));
+        }
     }
     expect(store.find(&first).await?.is_none(), || {
-        "a session was found by a token that was rotated away".into()
+        "a rotated token found a session".into()
     })?;
     expect(store.find(&second).await?.is_some(), || {
-        "a session was not found by its live token".into()
+        "a live token did not find its session".into()
     })?;
     store.revoke(&second).await?;
     let after = (
@@ -67,23 +71,23 @@ async fn sessions_are_found(store: &dyn SessionStore) -> Check {
         store.find_session(&session.id).await?,
     );
     expect(after == (None, None), || {
-        format!("after it had ended, {after:?} was found")
+        format!("{after:?} was found after the end of the session")
     })?;
     let unknown = store.find_session(&SessionId::new("unknown")).await?;
     expect(unknown.is_none(), || {
-        format!("the id \"unknown\" was that of {unknown:?}")
+        format!("the id \"unknown\" found {unknown:?}")
     })
 }
 
-async fn taken_tokens_are_refused(store: &dyn SessionStore) -> Check {
+async fn taken_tokens_are_rejected(store: &dyn SessionStore) -> Check {
     let (alice, bob) = (Token::generate()?, Token::generate()?);
     store.open("alice", &alice).await?;
     store.open("bob", &bob).await?;
     expect(store.open("mallory", &alice).await.is_err(), || {
-        "a second session was opened with a token".into()
+        "one token opened two sessions".into()
     })?;
     expect(store.rotate(&bob, &alice).await.is_err(), || {
-        "a token was rotated to one of another session".into()
+        "a token was rotated to the token of another session".into()
     })?;
     expect(store.rotate(&bob, &bob).await.is_err(), || {
         "a token was rotated to itself".into()
@@ -92,7 +96,7 @@ async fn taken_tokens_are_refused(store: &dyn SessionStore) -> Check {
         let found = store.find(token).await?;
         expect(
             found.as_ref().is_some_and(|found| found.subject == subject),
-            || format!("what was refused changed the session of {subject:?} to {found:?}"),
+            || format!("a rejected call changed the session of {subject:?} to {found:?}"),
         )?;
     }
     Ok(())

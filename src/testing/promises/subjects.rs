@@ -1,4 +1,4 @@
-//! What a store that knows its subjects is asked.
+//! The checks of a [`SubjectStore`].
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ impl Suite {
         let store = store.ok_or("with_subjects was not called");
         report
             .check(
-                "the sessions of a subject end all at once, with the exception of one where it is \
-                 asked for, and nobody else's do",
+                "all sessions of a subject end at once, except a kept one, and no session of \
+                 anybody else",
                 async {
                     let store = store.as_ref().map_err(|why| Broken::NotAsked(why))?;
                     self.subjects_end(&**store).await
@@ -26,8 +26,7 @@ impl Suite {
             .await;
         report
             .check(
-                "each session is kept of which a live token is shown, and a token that was rotated \
-                 away keeps none",
+                "each session with a presented live token is kept, and a rotated token keeps none",
                 async {
                     let store = store.as_ref().map_err(|why| Broken::NotAsked(why))?;
                     self.live_tokens_keep_their_sessions(&**store).await
@@ -36,7 +35,7 @@ impl Suite {
             .await;
         report
             .check(
-                "a token that was rotated away names the subject of its session, until that ends",
+                "a rotated token names the subject of its session until the session ends",
                 async {
                     let store = store.as_ref().map_err(|why| Broken::NotAsked(why))?;
                     self.rotated_tokens_name_their_subject(&**store).await
@@ -59,7 +58,7 @@ impl Suite {
             let kept = sessions.swap_remove(7);
             let subject = store.subject(&kept).await?;
             expect(subject.as_deref() == Some(alice), || {
-                format!("the subject of {alice:?}'s token was {subject:?}")
+                format!("the subject of a token of {alice:?} was {subject:?}")
             })?;
             let revoked = store
                 .revoke_subject(
@@ -75,22 +74,22 @@ impl Suite {
                 "the revocation of live sessions was NotFound".into()
             })?;
             if let Revocation::Sessions(named) = &revoked {
-                // A session that an earlier check left behind may be among them.
+                // An earlier check may have left a session of this subject.
                 expect(named.len() >= sessions.len(), || {
                     format!("{} ended, and {} were named", sessions.len(), named.len())
                 })?;
             }
             for token in &sessions {
                 expect(!self.application.accepts(token).await?, || {
-                    "a session of the subject went on".into()
+                    "a session of the subject did not end".into()
                 })?;
             }
             let went_on = self.application.accepts(&kept).await?;
             expect(went_on == keeps, || {
                 if keeps {
-                    "the session that was to be kept ended".into()
+                    "the kept session ended".into()
                 } else {
-                    "a session of the subject went on".into()
+                    "a session of the subject did not end".into()
                 }
             })?;
             for (subject, token) in &others {
@@ -105,12 +104,12 @@ impl Suite {
         })?;
         let none = store.revoke_subject("nobody", &[]).await?;
         expect(none == Revocation::NotFound, || {
-            format!("ending the sessions of a subject without any was {none:?}")
+            format!("the revocation of a subject without sessions was {none:?}")
         })
     }
 
     async fn live_tokens_keep_their_sessions(&self, store: &dyn SubjectStore) -> Check {
-        // Nobody else's, so that the sessions can be counted.
+        // A subject of its own, so that the check can count the sessions.
         let subject = format!("subject {}", Token::generate()?.expose());
         let somebody_else = self.log_in("bob").await?;
         let (mut keep, mut live, mut ended) = (
@@ -150,11 +149,11 @@ impl Suite {
 
         let revoked = store.revoke_subject(&subject, &keep).await?;
         for token in &ended {
-            self.expect_dead(token, "a token whose session was not to be kept")
+            self.expect_dead(token, "the token of a session that was not kept")
                 .await?;
         }
         for token in &live {
-            self.expect_live(token, "a token whose session was to be kept")
+            self.expect_live(token, "the token of a kept session")
                 .await?;
         }
         expect_named(&revoked, ended_sessions)?;
@@ -162,7 +161,7 @@ impl Suite {
         expect_named(&revoked, kept_sessions)?;
         let again = store.revoke_subject(&subject, &[]).await?;
         expect(again == Revocation::NotFound, || {
-            format!("ended again, they were {again:?}")
+            format!("the second revocation of a subject was {again:?}")
         })
     }
 
@@ -180,14 +179,14 @@ impl Suite {
         for token in [&first, &second, &third] {
             let subject = store.subject(token).await?;
             expect(subject.is_none(), || {
-                format!("the subject of a token whose session had ended was {subject:?}")
+                format!("the subject of a token of an ended session was {subject:?}")
             })?;
         }
         Ok(())
     }
 }
 
-/// That so many sessions were ended, and each of them named if the store does that.
+/// Checks that this number of sessions ended, and that each is named if the store names sessions.
 fn expect_named(revoked: &Revocation, sessions: usize) -> Check {
     let right = match revoked {
         Revocation::Sessions(named) => named.len() == sessions,
@@ -195,6 +194,6 @@ fn expect_named(revoked: &Revocation, sessions: usize) -> Check {
         Revocation::NotFound => false,
     };
     expect(right, || {
-        format!("{sessions} sessions were to end, and it was {revoked:?}")
+        format!("{sessions} sessions had to end, and the revocation was {revoked:?}")
     })
 }

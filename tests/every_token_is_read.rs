@@ -1,4 +1,4 @@
-//! Wherever the refresh cookie hides in a request, it is found.
+//! The layer finds every refresh cookie in a request.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn fill(field: &[u8], token: &Token) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_distinct_value_of_a_duplicated_cookie_is_ended() {
+async fn every_distinct_value_of_a_duplicated_cookie_is_revoked() {
     let store = MemoryStore::new();
     let tokens = [open(&store, "alice").await, open(&store, "alice").await];
     let [first, second] = tokens
@@ -72,8 +72,8 @@ async fn every_distinct_value_of_a_duplicated_cookie_is_ended() {
     assert_eq!(answer.outcome.unwrap().sessions().len(), 2);
 }
 
-/// The cookies of a request, each with a session of its own, and those sessions.
-async fn crowd(store: &MemoryStore, cookies: usize) -> (String, Vec<Token>) {
+/// Returns a `Cookie` header with the tokens of this number of sessions, and the tokens.
+async fn many_cookies(store: &MemoryStore, cookies: usize) -> (String, Vec<Token>) {
     let mut tokens = Vec::new();
     for _ in 0..cookies {
         tokens.push(open(store, "alice").await);
@@ -85,9 +85,9 @@ async fn crowd(store: &MemoryStore, cookies: usize) -> (String, Vec<Token>) {
 }
 
 #[tokio::test]
-async fn all_that_a_browser_can_be_made_to_send_is_ended() {
+async fn sixteen_cookies_of_one_name_are_revoked() {
     let store = MemoryStore::new();
-    let (cookies, tokens) = crowd(&store, 16).await;
+    let (cookies, tokens) = many_cookies(&store, 16).await;
     through_default(store.clone(), with_fields(&[cookies.into_bytes()]))
         .await
         .assert_is_logged_out();
@@ -97,13 +97,13 @@ async fn all_that_a_browser_can_be_made_to_send_is_ended() {
 }
 
 #[tokio::test]
-async fn more_than_is_looked_at_is_never_a_success() {
+async fn more_tokens_than_the_limit_are_a_failure() {
     let store = MemoryStore::new();
-    let (cookies, tokens) = crowd(&store, 17).await;
+    let (cookies, tokens) = many_cookies(&store, 17).await;
     let answer = through_default(store.clone(), with_fields(&[cookies.clone().into_bytes()])).await;
     answer.assert_is_failed_and_keeps_cookies();
     assert_eq!(failure(&answer), FailureKind::TooManyTokens);
-    // What fits is ended, and named.
+    // The sessions within the limit are ended and named.
     assert_eq!(answer.outcome.unwrap().sessions().len(), 16);
     assert!(!is_live(&store, &tokens[0]).await);
     assert!(is_live(&store, &tokens[16]).await);
@@ -136,7 +136,7 @@ async fn hostile_input_costs_the_store_a_bounded_number_of_calls() {
 }
 
 #[tokio::test]
-async fn a_cookie_that_is_too_long_to_be_looked_at_is_no_success() {
+async fn a_cookie_that_is_too_long_is_a_failure() {
     let store = MemoryStore::new();
     let token = Token::new("x".repeat(4097));
     store.open("alice", &token).await.unwrap();
@@ -155,9 +155,9 @@ async fn a_cookie_that_is_too_long_to_be_looked_at_is_no_success() {
     assert!(!is_live(&store, &token).await);
 }
 
-/// A token, and how jars write it into a cookie.
 #[tokio::test]
-async fn whatever_a_jar_makes_of_a_token_it_is_ended() {
+async fn a_token_is_revoked_in_each_form_in_which_a_jar_writes_it() {
+    // The token, and the value of the cookie.
     let rows: [(&str, &[u8]); 10] = [
         ("q83v+/3LqQ==", b"q83v+/3LqQ=="),
         ("q83v+/3LqQ==", b"q83v%2B%2F3LqQ%3D%3D"),
@@ -184,7 +184,7 @@ async fn whatever_a_jar_makes_of_a_token_it_is_ended() {
 }
 
 #[tokio::test]
-async fn a_refresh_cookie_of_an_older_name_is_ended_and_removed() {
+async fn a_refresh_cookie_with_an_older_name_is_revoked_and_removed() {
     let store = MemoryStore::new();
     let tokens = [open(&store, "alice").await, open(&store, "alice").await];
     let cookies = AuthCookies::builder()
@@ -226,10 +226,10 @@ struct Vector {
     source_says: Option<String>,
 }
 
-/// Where other parsers differ we find the token rather than not: to end a session that was presented
-/// harms nobody, to miss one breaks the promise.
+/// If other parsers differ, the layer finds the token. Ending a presented session does no harm, but missing
+/// one breaks the promise.
 #[tokio::test]
-async fn the_vectors_of_other_parsers_are_read_as_they_say() {
+async fn the_vectors_of_other_parsers_give_the_expected_results() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../shared/vectors/cookies.json"

@@ -1,0 +1,43 @@
+//! The guide: one page per task. The pages are the files of `docs/` in the repository.
+
+/// A page of the guide. The link targets for rustdoc come first, because Markdown uses the first of two
+/// definitions.
+macro_rules! page {
+    ($(#[$attribute:meta])* $name:ident, $file:literal) => {
+        $(#[$attribute])*
+        #[doc = concat!(
+            "[the endpoint]: crate::guide::endpoint\n",
+            "[clients]: crate::guide::clients\n",
+            "[cookies and tokens]: crate::guide::cookies_and_tokens\n",
+            "[stores]: crate::guide::stores\n",
+            "[operations]: crate::guide::operations\n",
+            "[browsers]: crate::guide::browsers\n",
+            "[SECURITY.md]: https://github.com/tower-logout/tower-logout/blob/main/SECURITY.md\n",
+            "[axum.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.rs\n",
+            "[axum.js]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.js\n",
+            "[own_store.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/own_store.rs\n",
+            "[axum_placement.rs]: https://github.com/tower-logout/tower-logout/blob/main/tests/axum_placement.rs\n",
+            "[grpc_web.rs]: https://github.com/tower-logout/tower-logout/blob/main/e2e/tests/grpc_web.rs\n\n",
+            include_str!(concat!("../docs/", $file, ".md")),
+        )]
+        pub mod $name {}
+    };
+}
+
+page!(endpoint, "endpoint");
+page!(placement, "placement");
+page!(clients, "clients");
+page!(cookies_and_tokens, "cookies-and-tokens");
+page!(
+    #[cfg(any(not(doctest), feature = "testing"))]
+    stores,
+    "stores"
+);
+page!(
+    #[cfg(any(not(doctest), feature = "tokio"))]
+    operations,
+    "operations"
+);
+page!(security, "security");
+page!(performance, "performance");
+page!(browsers, "browsers");
