@@ -78,35 +78,22 @@ pub trait SessionStore: TokenStore {
     /// An error if the store fails.
     async fn find_session(&self, id: &SessionId) -> Result<Option<Session>, BoxError>;
 
-<<<<<<< HEAD
-    /// Deletes sessions that have expired, at most this number and the oldest first. Returns how many
-    /// were deleted. A smaller number than `at_most` means that none is left.
-    ///
-    /// An expired session is dead in any case; the deletion makes room. A batch of about a thousand
-    /// delays no revocation. [`delete_expired_every`] deletes on a schedule.
-    ///
-    /// By default it deletes nothing, and returns `Ok(0)`. A store whose server deletes what has expired
-    /// need not implement it.
-    ///
-    /// # Errors
-    ///
-    /// If the store fails.
-    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        let _ = at_most;
-        Ok(0)
-    }
-=======
     /// Deletes up to `at_most` expired sessions, the oldest first, and returns how many were deleted.
     ///
     /// If fewer than `at_most` were deleted, none is left. An expired session is dead without this call,
     /// which only frees space. Batches of about 1,000 sessions do not delay revocations.
     /// `delete_expired_every` (feature `tokio`) deletes on a schedule.
     ///
+    /// By default nothing is deleted, and the result is 0. A store whose server deletes expired sessions
+    /// need not implement this method.
+    ///
     /// # Errors
     ///
     /// An error if the store fails.
-    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError>;
->>>>>>> main
+    async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
+        let _ = at_most;
+        Ok(0)
+    }
 }
 
 /// A live session.
