@@ -269,7 +269,7 @@ async fn mariadb() {
 struct ByHand {
     connection: MultiplexedConnection,
     script: Arc<redis::Script>,
-    sweeps: bool,
+    cleans_up: bool,
 }
 
 impl ByHand {
@@ -283,10 +283,10 @@ impl ByHand {
         let mut revoke = self.script.key(format!("tower-logout:session:{{{id}}}"));
         revoke.key(format!("tower-logout:rotated:{{{id}}}")).arg(0);
         let ended: Vec<String> = revoke.invoke_async(&mut connection).await.unwrap();
-        if !self.sweeps {
+        if !self.cleans_up {
             return;
         }
-        // The session is over; what pointed to it is swept up behind the answer.
+        // The session has ended. The keys that name it are deleted after the answer.
         tokio::spawn(async move {
             let list = format!("tower-logout:subject:{}", ended[0]);
             let _: () = connection.zrem(list, id).await.unwrap();
@@ -324,10 +324,10 @@ async fn redis() {
     let by_hand = ByHand {
         connection,
         script: Arc::new(redis::Script::new(concat!(
-            include_str!("../../stores/redis/src/scripts/family.lua"),
+            include_str!("../../stores/redis/src/scripts/session.lua"),
             include_str!("../../stores/redis/src/scripts/revoke.lua")
         ))),
-        sweeps: true,
+        cleans_up: true,
     };
     header("Redis", "store", "redis");
     let (ours, theirs) = (
@@ -342,9 +342,9 @@ async fn redis() {
     )
     .await;
 
-    // The least that ends a session, and leaves what points to it until that expires.
-    let without_sweeping = ByHand {
-        sweeps: false,
+    // The least work that ends a session. The keys that name the session stay until they expire.
+    let without_cleanup = ByHand {
+        cleans_up: false,
         ..by_hand.clone()
     };
     let mut measured = [const { Vec::new() }; 3];
@@ -355,14 +355,14 @@ async fn redis() {
             measured[subject].push(match subject {
                 0 => throughput(&tokens, async |token| store.revoke(&token).await.map(drop)).await,
                 1 => throughput(&tokens, async |token| by_hand.revoke(&token).await).await,
-                _ => throughput(&tokens, async |token| without_sweeping.revoke(&token).await).await,
+                _ => throughput(&tokens, async |token| without_cleanup.revoke(&token).await).await,
             });
         }
     }
     let [ours, same, least] = measured.map(median);
     for (what, theirs) in [
         ("revocations a second, 64 at once", same),
-        ("the same beside one that sweeps up nothing", least),
+        ("the same beside a client without cleanup", least),
     ] {
         row(
             what,
