@@ -120,12 +120,12 @@ proptest! {
 
 #[tokio::test]
 async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
-    let store = MemoryStore::new().with_capacity(2);
+    let store = MemoryStore::new().with_max_tokens(2);
     let token = open(&store, "alice").await;
     let token = rotate(&store, &token).await;
     let next = Token::generate().unwrap();
     let full = store.open("bob", &next).await.unwrap_err();
-    assert!(full.to_string().contains("larger capacity"), "{full}");
+    assert!(full.to_string().contains("with_max_tokens"), "{full}");
     assert!(store.rotate(&token, &next).await.is_err());
     assert!(
         is_live(&store, &token).await,
@@ -143,7 +143,7 @@ async fn the_memory_store_is_bounded_and_makes_room_from_what_expired() {
 async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
     let store = MemoryStore::new()
         .with_lifetime(Duration::ZERO)
-        .with_capacity(2500);
+        .with_max_tokens(2500);
     let housekeeping = tower_logout::drop_expired_every(MONTH, store.clone(), |_| ());
     tokio::spawn(housekeeping);
     for _ in 0..2 {
@@ -157,7 +157,7 @@ async fn what_has_expired_is_dropped_on_a_schedule_however_much_it_is() {
 
 #[tokio::test]
 async fn a_token_that_has_expired_by_itself_makes_room_in_memory_also_if_its_session_lives_on() {
-    let store = MemoryStore::new().with_capacity(3);
+    let store = MemoryStore::new().with_max_tokens(3);
     let short = store.clone().with_lifetime(Duration::from_millis(20));
     let token = open(&short, "alice").await;
     let token = rotate(&short, &token).await;
