@@ -1,7 +1,11 @@
-//! Ordered maps in shards.
+//! The shards of an index.
+//!
+//! A hash map moves all of its entries when it grows. The map of one shard is small enough for that: it
+//! has 4,000 entries where the index has a million. An ordered map never moves all of its entries.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -10,19 +14,18 @@ use super::record::Record;
 /// One for each value of a byte.
 const SHARDS: usize = 256;
 
-/// Ordered maps, each behind a lock of its own. Unlike a hash map, an ordered map never moves all of
-/// its entries at once when it grows.
-pub(super) struct Shards<K, V>(Box<[Mutex<BTreeMap<K, V>>; SHARDS]>);
+/// Parts of an index, each behind a lock of its own.
+pub(super) struct Shards<S>(Box<[Mutex<S>; SHARDS]>);
 
-impl<K, V> Default for Shards<K, V> {
+impl<S: Default> Default for Shards<S> {
     fn default() -> Self {
         Self(Box::new(std::array::from_fn(|_| Mutex::default())))
     }
 }
 
-impl<K, V> Shards<K, V> {
+impl<S> Shards<S> {
     /// Locks the shard of a number.
-    pub(super) fn lock(&self, number: u64) -> MutexGuard<'_, BTreeMap<K, V>> {
+    pub(super) fn lock(&self, number: u64) -> MutexGuard<'_, S> {
         let [shard, ..] = number.to_le_bytes();
         let shard = &self.0[usize::from(shard)];
         // Only the allocator can panic under the lock.
@@ -30,53 +33,76 @@ impl<K, V> Shards<K, V> {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        let shards = self.0.iter().map(|shard| shard.lock().unwrap().len());
+    pub(super) fn sum(&self, part: impl Fn(&S) -> usize) -> usize {
+        let shards = self.0.iter().map(|shard| part(&shard.lock().unwrap()));
         shards.sum()
     }
 }
 
-/// Where an index by name has an entry. The serial number tells names of the same hash apart.
+/// Where an index by name has an entry. The serial number tells entries of the same hash apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) hash: u64,
     pub(super) serial: u64,
 }
 
-/// An index by the keyed hash of a name.
-pub(super) type Names<V> = Shards<Place, V>;
+/// A shard of an index whose names are unique.
+pub(super) struct Unique<V> {
+    first: HashMap<u64, (u64, V)>,
+    /// Further entries of the same hash. With 64 bits of a keyed hash there are hardly ever any.
+    further: BTreeMap<Place, V>,
+}
 
-impl<V: Clone> Names<V> {
-    /// The entry of a name, of which only the hash is known to the index.
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&V) -> bool) -> Option<V> {
-        find(&self.lock(hash), hash, is_it).cloned()
-    }
-
-    pub(super) fn insert(&self, place: Place, value: V) {
-        self.lock(place.hash).insert(place, value);
-    }
-
-    pub(super) fn remove(&self, place: Place) {
-        // A value is dropped after the lock.
-        let _removed = self.lock(place.hash).remove(&place);
+impl<V> Default for Unique<V> {
+    fn default() -> Self {
+        Self {
+            first: HashMap::new(),
+            further: BTreeMap::new(),
+        }
     }
 }
 
-/// [`Names::find`] in a shard that is locked.
-pub(super) fn find<V>(
-    shard: &BTreeMap<Place, V>,
-    hash: u64,
-    is_it: impl Fn(&V) -> bool,
-) -> Option<&V> {
-    let first = Place { hash, serial: 0 };
-    let same_hash = shard
-        .range(first..)
-        .take_while(|(place, _)| place.hash == hash);
-    same_hash.map(|(_, value)| value).find(|value| is_it(value))
+impl<V> Unique<V> {
+    /// The entry of a name, of which the index knows only the hash.
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&V) -> bool) -> Option<&V> {
+        let first = self.first.get(&hash).map(|(_, value)| value);
+        first.filter(|value| is_it(value)).or_else(|| {
+            let from = Place { hash, serial: 0 };
+            let until = Place {
+                hash,
+                serial: u64::MAX,
+            };
+            let mut further = self.further.range(from..until).map(|(_, value)| value);
+            further.find(|value| is_it(value))
+        })
+    }
+
+    pub(super) fn insert(&mut self, place: Place, value: V) {
+        match self.first.entry(place.hash) {
+            Entry::Vacant(entry) => {
+                entry.insert((place.serial, value));
+            }
+            Entry::Occupied(_) => {
+                self.further.insert(place, value);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, place: Place) -> Option<V> {
+        match self.first.entry(place.hash) {
+            Entry::Occupied(entry) if entry.get().0 == place.serial => Some(entry.remove().1),
+            _ => self.further.remove(&place),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.first.len() + self.further.len()
+    }
 }
 
 /// The sessions, by when they are due and by their serial number, of which the latter chooses the shard.
-pub(super) type Due = Shards<(SystemTime, u64), Arc<Record>>;
+pub(super) type Due = Shards<BTreeMap<(SystemTime, u64), Arc<Record>>>;
 
 impl Due {
     /// Moves a session from where it was to where it is.
@@ -142,5 +168,30 @@ impl Iterator for Overdue<'_> {
                 return Some(record);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_same_hash_are_told_apart() {
+        let mut shard = Unique::default();
+        let place = |serial| Place { hash: 7, serial };
+        for (serial, name) in [(1, "a"), (2, "b"), (u64::MAX - 1, "c")] {
+            shard.insert(place(serial), name);
+        }
+        let has = |shard: &Unique<&str>, name| shard.find(7, |known| *known == name).is_some();
+        assert!(["a", "b", "c"].iter().all(|name| has(&shard, *name)));
+        assert_eq!(shard.find(8, |_| true), None);
+
+        assert_eq!(shard.remove(place(1)), Some("a"));
+        assert_eq!(shard.remove(place(1)), None);
+        assert!(!has(&shard, "a") && has(&shard, "b") && has(&shard, "c"));
+        shard.insert(place(3), "d");
+        assert_eq!(shard.remove(place(2)), Some("b"));
+        assert!(!has(&shard, "b") && has(&shard, "c") && has(&shard, "d"));
+        assert_eq!(shard.len(), 2);
     }
 }

@@ -5,34 +5,37 @@
 //! indexes find the records: by token, by session id, by subject, and by when they are due. Each index
 //! is split into shards by a hash or a serial number, and each shard has its own lock.
 //!
-//! A thread holds at most one record, and within it at most one shard. It never locks a record while it
-//! holds a shard. No thread can therefore wait for one that waits for it.
+//! A thread locks at most one record at a time, and at most one shard. It can lock a shard while it
+//! holds a record, but never a record while it holds a shard. So two threads never wait for each other.
 //!
-//! To find a token, a thread looks in the index, leaves the shard, and locks the record. In between,
-//! another thread may have ended the session, and the record then says so. Whoever changes the tokens
-//! of a session keeps the record locked until all indexes agree with it. So when
-//! [`revoke`](TokenStore::revoke) has returned, every rotation finds the session ended, and of many
-//! calls the one that ended it reports it.
+//! To find a token, a thread looks in the index, unlocks the shard, and locks the record. In between,
+//! another thread can end the session, and then the record says so. A thread that opens, rotates or
+//! ends a session keeps the record locked until all indexes agree with it. So when
+//! [`revoke`](TokenStore::revoke) has returned, every rotation finds that the session has ended. Of
+//! many calls that end one session, only the call that found it alive reports it.
 //!
-//! No call does more work than it must: an index never moves all of its entries at once, and a call
-//! that ends many sessions, or drops them, lets other tasks run after a few. Of a session with very many
-//! rotated tokens the last ones are forgotten later: by the sweep, or when the store has no room.
+//! The work of a call is bounded. An index grows shard by shard. A call that ends or drops many
+//! sessions yields to other tasks after a few of them. When a session with very many rotated tokens
+//! ends, some of the tokens stay in the index for a while: the sweep removes them, or the first call
+//! that finds no room.
 
 mod family;
 mod index;
 mod record;
+mod rotate;
 mod state;
+#[cfg(test)]
+mod tests;
+mod yielding;
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use self::family::Standing;
 use self::record::Record;
 use self::state::{STEP, State};
+use self::yielding::yield_now;
 use super::shared::{DEFAULT_LEEWAY, DEFAULT_LIFETIME, DEFAULT_MAX_ROTATIONS, expiry};
 use super::{
     BoxError, Revocation, Rotation, Session, SessionId, SessionStore, SubjectStore, TokenStore,
@@ -45,8 +48,8 @@ const DEFAULT_MAX_TOKENS: usize = 1_000_000;
 /// A store in the memory of this process, for tests, for a single process, and for trying things
 /// out: its sessions end with it.
 ///
-/// It is bounded: once it holds as many tokens as its capacity allows, opening and rotating fail until
-/// some have ended or expired. A rotated token counts until it would have expired by itself, and takes
+/// It is bounded: once it holds [as many tokens as it may](Self::with_max_tokens), opening and rotating
+/// fail until some sessions have ended or tokens have expired. A rotated token counts until it would have expired by itself, and takes
 /// about 180 bytes. Clones share their sessions.
 ///
 /// ```
@@ -79,7 +82,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store, with a lifetime of 30 days and a capacity of 1,000,000 tokens.
+    /// An empty store, with a lifetime of 30 days and room for 1,000,000 tokens.
     pub fn new() -> Self {
         Self {
             lifetime: DEFAULT_LIFETIME,
@@ -148,10 +151,6 @@ impl MemoryStore {
         self
     }
 
-    fn max_rotations(&self) -> usize {
-        usize::try_from(self.max_rotations).unwrap_or(usize::MAX)
-    }
-
     /// Drops a few sessions that have expired. An error if there are none.
     fn make_room(&self, now: SystemTime) -> Result<(), BoxError> {
         if self.state.make_room(now) {
@@ -163,46 +162,6 @@ impl MemoryStore {
              a session, or use a store with a database"
         )
         .into())
-    }
-
-    /// Rotates a token. `None` if there is no room for the next one.
-    fn rotate_at(
-        &self,
-        now: SystemTime,
-        presented: &Token,
-        next: &Token,
-    ) -> Result<Option<Rotation>, BoxError> {
-        let state = &*self.state;
-        let Some((presented, record)) = state.by_token(presented) else {
-            return Ok(Some(Rotation::NotFound));
-        };
-        let mut family = record.lock();
-        if !(presented.is_alive(now) && family.is_alive(now)) {
-            return Ok(Some(Rotation::NotFound));
-        }
-        let standing = family.standing(presented.token(), now, self.leeway);
-        if standing == Standing::Rotated {
-            state.end(&record, &mut family, now);
-            return Ok(Some(Rotation::Reused(record.id.clone())));
-        }
-        state.forget(&record, &mut family, now);
-        if standing == Standing::Live && family.rotated_next() > self.max_rotations() {
-            state.end(&record, &mut family, now);
-            return Ok(Some(Rotation::Exhausted(record.id.clone())));
-        }
-        let next = state.key(next, expiry(now, self.lifetime));
-        if !state.enter(next.clone(), &record, self.max_tokens)? {
-            return Ok(None);
-        }
-        let session = record.session(&next);
-        state.change(&record, &mut family, |family| {
-            if standing == Standing::Live {
-                family.rotate(presented, next, now);
-            } else {
-                family.rotate_again(next);
-            }
-        });
-        Ok(Some(Rotation::Rotated(session)))
     }
 
     /// The session whose live token this is.
@@ -285,7 +244,7 @@ impl SessionStore for MemoryStore {
             dropped += u32::from(was_dropped);
             looked_at += 1;
             if looked_at % STEP == 0 {
-                let_others_run().await;
+                yield_now().await;
             }
         }
         Ok(dropped)
@@ -327,23 +286,9 @@ impl SubjectStore for MemoryStore {
                 }
             }
             if records.len() == STEP {
-                let_others_run().await;
+                yield_now().await;
             }
         }
         Ok(Revocation::of(ended))
     }
-}
-
-/// Leaves the thread to other tasks once.
-async fn let_others_run() {
-    let mut left = false;
-    poll_fn(|context| {
-        if left {
-            return Poll::Ready(());
-        }
-        left = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
