@@ -17,7 +17,7 @@ use crate::token::Token;
 ///
 /// # Requirements
 ///
-/// - A session has one live token and a family of rotated tokens. The session expires a fixed lifetime
+/// - A session has a live token and a family of rotated tokens. The session expires a fixed lifetime
 ///   after it was opened or last rotated.
 /// - `rotate` is atomic with regard to [`revoke`](TokenStore::revoke). After `revoke` has returned, no
 ///   rotation of the family succeeds, and no earlier rotation leaves a live token.
