@@ -1,11 +1,13 @@
 //! No page of another origin logs a user out, by any request that it can make the browser send.
 
+use std::future::ready;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_request};
 use axum::response::{Html, Response};
 use axum::routing::post;
 use chromiumoxide::page::Page;
@@ -136,7 +138,7 @@ async fn no_other_origin_logs_a_user_out_with_the_origin_check() {
 
 #[tokio::test]
 async fn without_either_check_each_post_from_another_site_logs_out() {
-    let started = Victim::start("https", |layer, _| layer.require_json(false));
+    let started = Victim::start_behind(as_json, "https", |layer, _| layer);
     let Some(mut victim) = started.await else {
         return;
     };
@@ -209,6 +211,15 @@ struct Answered {
 impl Victim {
     /// `None` if no browser is installed.
     async fn start(scheme: &str, configure: fn(Builder, &str) -> Builder) -> Option<Self> {
+        Self::start_behind(|request| request, scheme, configure).await
+    }
+
+    /// Also changes each request before the layer receives it.
+    async fn start_behind(
+        change: fn(Request) -> Request,
+        scheme: &str,
+        configure: fn(Builder, &str) -> Builder,
+    ) -> Option<Self> {
         let chromium = Chromium::start_with(ThirdPartyCookies::Allowed).await?;
         let pages = Router::new().fallback(|| async { Html("<p>a page") });
         let secure = scheme == "https";
@@ -235,6 +246,7 @@ impl Victim {
             .route("/auth/login/{token}", post(log_in))
             .fallback(|| async { Html("<p>the site") })
             .layer(configure(layer, &friend).build().unwrap())
+            .layer(map_request(move |request: Request| ready(change(request))))
             .layer(
                 CorsLayer::new()
                     .allow_origin([friend.parse().unwrap()])
@@ -323,6 +335,13 @@ struct Attacked {
     set_cookies: usize,
     /// Must stay open until the browser has processed the answer.
     page: Page,
+}
+
+/// Switches the check of the content type off, which no configuration of the layer does alone.
+fn as_json(mut request: Request) -> Request {
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    request
 }
 
 /// Reports each answer from the path of the logout.
