@@ -324,7 +324,7 @@ async fn redis() {
     let by_hand = ByHand {
         connection,
         script: Arc::new(redis::Script::new(concat!(
-            include_str!("../../stores/redis/src/scripts/family.lua"),
+            include_str!("../../stores/redis/src/scripts/session.lua"),
             include_str!("../../stores/redis/src/scripts/revoke.lua")
         ))),
         sweeps: true,

@@ -352,9 +352,8 @@ mod tests {
                         state.make_room(later(9));
                     }
                     Err(_) => {
-                        let (_, other) = match state.by_token(&Token::new(&*name)) {
-                            Some(found) => found,
-                            None => continue,
+                        let Some((_, other)) = state.by_token(&Token::new(&*name)) else {
+                            continue;
                         };
                         let mut family = other.lock();
                         if !family.is_ended() {
