@@ -91,8 +91,8 @@ fn browse(program: &Path, profile: &Path, url: &str) -> Child {
 /// Which cache keeps the page, and how the user returns to the page.
 #[derive(Clone, Copy, PartialEq)]
 enum Cache {
-    BackForwardCache,
-    HttpCache,
+    BackForward,
+    Http,
     Prefetch,
     Prerender,
     ServiceWorker,
@@ -100,8 +100,8 @@ enum Cache {
 
 impl Cache {
     const ALL: [Self; 5] = [
-        Self::BackForwardCache,
-        Self::HttpCache,
+        Self::BackForward,
+        Self::Http,
         Self::Prefetch,
         Self::Prerender,
         Self::ServiceWorker,
@@ -109,8 +109,8 @@ impl Cache {
 
     fn name(self) -> &'static str {
         match self {
-            Self::BackForwardCache => "Back: the page as it was left (bfcache)",
-            Self::HttpCache => "a link: the HTTP cache",
+            Self::BackForward => "Back: the page as it was left (bfcache)",
+            Self::Http => "a link: the HTTP cache",
             Self::Prefetch => "a link: prefetched",
             Self::Prerender => "a link: prerendered",
             Self::ServiceWorker => "a link: a service worker's cache",
@@ -120,7 +120,7 @@ impl Cache {
     /// The script of the first page.
     fn home(self) -> &'static str {
         match self {
-            Self::BackForwardCache | Self::HttpCache => "location = '/private';",
+            Self::BackForward | Self::Http => "location = '/private';",
             Self::Prefetch => "await ahead('prefetch'); await logout(); location = '/private';",
             Self::Prerender => "await ahead('prerender'); await logout(); location = '/private';",
             Self::ServiceWorker => {
@@ -136,7 +136,7 @@ impl Cache {
     /// The script of the page after the private one.
     fn out(self) -> &'static str {
         match self {
-            Self::BackForwardCache => "await logout(); history.back();",
+            Self::BackForward => "await logout(); history.back();",
             _ => "await logout(); location = '/private';",
         }
     }
