@@ -262,13 +262,13 @@ async fn a_database_keeps_no_expired_token() {
     let store = SqlStore::new(pool.clone()).await.unwrap();
     let short = store
         .clone()
-        .with_policy(SessionPolicy::new().with_lifetime(Duration::from_millis(20)));
+        .with_policy(SessionPolicy::new().with_lifetime(Duration::from_millis(500)));
     let mut token = open(&short, "alice").await;
     for _ in 0..10 {
         token = rotate(&short, &token).await;
     }
     token = rotate(&store, &token).await;
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     let token = rotate(&store, &token).await;
     let counts =
         "SELECT (SELECT count(*) FROM tower_logout_tokens), tokens FROM tower_logout_sessions";
