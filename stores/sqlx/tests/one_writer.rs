@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
@@ -31,15 +32,19 @@ async fn memory() -> SqlitePool {
     pool.connect("sqlite::memory:").await.unwrap()
 }
 
-#[tokio::test]
-async fn a_writer_that_waits_for_its_turn_leaves_the_connections_to_readers() {
-    let folder = tempfile::tempdir().unwrap();
+async fn file(folder: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
-        .filename(folder.path().join("sessions"))
+        .filename(folder.join("sessions"))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal);
     let pool = SqlitePoolOptions::new().max_connections(3);
-    let pool = pool.connect_with(options).await.unwrap();
+    pool.connect_with(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_writer_that_waits_for_its_turn_leaves_the_connections_to_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = file(folder.path()).await;
     let store = SqlStore::new(pool.clone()).await.unwrap();
     let tokens = [open(&store).await, open(&store).await, open(&store).await];
 
@@ -72,6 +77,21 @@ async fn a_writer_that_is_dropped_gives_its_turn_to_the_next() {
     let revoked = timeout(SOON, third).await.unwrap().unwrap().unwrap();
     assert!(matches!(revoked, Revocation::Sessions(_)), "{revoked:?}");
     assert!(store.find(&tokens[0]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_writer_that_is_dropped_at_work_gives_its_turn_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = file(folder.path()).await;
+    let store = SqlStore::new(pool.clone()).await.unwrap();
+    let tokens = [open(&store).await, open(&store).await];
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let [first, second] = tokens.each_ref().map(|token| revoke(&store, token));
+    tokio::time::sleep(SOON).await;
+    first.abort();
+    lock.rollback().await.unwrap();
+    let revoked = timeout(SOON * 4, second).await.unwrap().unwrap().unwrap();
+    assert!(matches!(revoked, Revocation::Sessions(_)), "{revoked:?}");
 }
 
 #[tokio::test]
