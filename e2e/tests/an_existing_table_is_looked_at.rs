@@ -455,6 +455,31 @@ async fn a_row_that_is_not_equal_to_itself_is_no_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_postgres_may_hide_policies() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let table = alices(&database).await;
+    database
+        .run("CREATE VIEW shown AS SELECT * FROM tokens")
+        .await;
+    let view = TableStore::builder("shown", "token", TokenDigest::clear());
+    let refused = view.clone().connect(database.sql.clone()).await;
+    assert!(matches!(
+        refused.unwrap_err().downcast_ref(),
+        Some(TableError::View { table, .. }) if table == "shown"
+    ));
+    let trusted = view.policies_allow_all().subject_column("owner");
+    let store = trusted.connect(database.sql.clone()).await.unwrap();
+    assert_eq!(
+        store.revoke(&Token::new("one")).await.unwrap(),
+        Revocation::Revoked
+    );
+    assert_eq!(tokens(&database).await, ["two"]);
+    table.connect(database.sql.clone()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_and_triggers_aside_a_table_that_only_deletes_needs_no_right_to_change_it() {
     let Some(database) = Database::postgres().await else {
         return;

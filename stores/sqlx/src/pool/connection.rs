@@ -8,7 +8,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use tower_logout::BoxError;
 
 use super::database::{Database, OnRow, Value};
-use super::lease::Lease;
+use super::lease::{Access, Lease};
 use super::terms::Terms;
 use crate::dialect::Dialect;
 
@@ -17,8 +17,11 @@ use crate::dialect::Dialect;
 pub(super) trait Connections: fmt::Debug + Send + Sync {
     fn dialect(&self) -> Dialect;
 
-    fn take<'p>(&'p self, terms: &'p Terms)
-    -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>>;
+    fn take<'p>(
+        &'p self,
+        terms: &'p Terms,
+        access: Access,
+    ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>>;
 
     fn migrate<'p>(&'p self, migrator: &'p Migrator) -> BoxFuture<'p, Result<(), MigrateError>>;
 }
@@ -45,9 +48,10 @@ impl<DB: Database> Connections for sqlx::Pool<DB> {
     fn take<'p>(
         &'p self,
         terms: &'p Terms,
+        access: Access,
     ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>> {
         Box::pin(async move {
-            let lease = Lease::take(self, terms).await?;
+            let lease = Lease::take(self, terms, access).await?;
             Ok::<Box<dyn Connection>, _>(Box::new(lease))
         })
     }

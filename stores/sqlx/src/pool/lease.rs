@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::BoxFuture;
 use sqlx::pool::{Pool, PoolConnection};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower_logout::BoxError;
 use tower_logout::store::Transient;
@@ -16,12 +17,20 @@ use super::failure::{Fate, failed, fate};
 use super::idle::{acquire, close, close_idle, give_back, in_background, test_idle};
 use super::terms::Terms;
 
+/// What a connection is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
 /// A connection that a pool has lent. A connection that is of use to others is given back. Any other one
 /// is closed: if an answer did not come in time, or nobody waited for an answer, then the next statement
 /// would take that answer for its own, or the pool would wait for it without end.
 pub(super) struct Lease<DB: Database> {
     pool: Pool<DB>,
     connection: Option<PoolConnection<DB>>,
+    permit: Option<OwnedSemaphorePermit>,
     terms: Terms,
     /// A statement was sent, and its answer has not come.
     asked: bool,
@@ -37,16 +46,32 @@ struct Watch<'l, DB: Database> {
 }
 
 impl<DB: Database> Lease<DB> {
-    pub(super) async fn take(pool: &Pool<DB>, terms: &Terms) -> Result<Self, BoxError> {
-        let Ok(connection) = timeout(terms.limit, acquire(pool)).await else {
+    pub(super) async fn take(
+        pool: &Pool<DB>,
+        terms: &Terms,
+        access: Access,
+    ) -> Result<Self, BoxError> {
+        let taken = async {
+            // Before the connection, so that who waits for the permit leaves the connections to others.
+            let permit = if access == Access::Write && !DB::DIALECT.is_server() {
+                let permit = Arc::clone(&terms.writer).acquire_owned().await;
+                Some(permit.map_err(|_| sqlx::Error::PoolClosed)?)
+            } else {
+                None
+            };
+            Ok((permit, acquire(pool).await?))
+        };
+        let Ok(taken) = timeout(terms.limit, taken).await else {
             return Err(Transient::new(format!(
                 "no connection to the database was free within {:?}",
                 terms.limit
             ))
             .into());
         };
+        let (permit, connection) = taken.map_err(failed)?;
         Ok(Self {
-            connection: Some(connection.map_err(failed)?),
+            connection: Some(connection),
+            permit,
             pool: pool.clone(),
             terms: terms.clone(),
             asked: false,
@@ -166,7 +191,12 @@ impl<DB: Database> Drop for Lease<DB> {
         if DB::DIALECT.is_server() && self.asked {
             close(connection);
         } else if self.open || self.asked {
-            in_background(roll_back(connection, limit));
+            let permit = self.permit.take();
+            in_background(async move {
+                roll_back(connection, limit).await;
+                // SQLite's lock was held until here.
+                drop(permit);
+            });
         } else {
             in_background(give_back(connection, limit));
         }

@@ -22,6 +22,7 @@ pub(crate) use self::terms::STATEMENT_TIMEOUT;
 pub(crate) use self::transaction::{Decode, Fetch, Transaction};
 
 use self::connection::{Connection, Connections};
+use self::lease::Access;
 use self::terms::Terms;
 use self::transaction::Answer;
 use crate::dialect::Dialect;
@@ -33,6 +34,9 @@ use crate::dialect::Dialect;
 /// connection that does not answer either. A database that comes back is then served by new connections
 /// at once. If a server turns out to be a replica, the store closes the connections to it, and the next
 /// attempt connects again.
+///
+/// In SQLite one connection writes at a time. The stores of one `SqlPool` and its clones take turns in the
+/// order in which they came, and a store that waits for its turn takes no connection from the pool.
 ///
 /// Behind `PgBouncer` in transaction mode a store works
 /// [without prepared statements](Self::without_prepared_statements), and with
@@ -72,7 +76,8 @@ from_pools! {
 impl SqlPool {
     /// How long a store waits for a connection, and then for the answer to each statement. 3 seconds by
     /// default, which is less than the layer's [timeout](tower_logout::LogoutLayerBuilder::timeout). For
-    /// SQLite, which has no network to lose an answer, only the wait for the connection is limited.
+    /// SQLite, which has no network to lose an answer, the timeout limits the wait for the turn to write and
+    /// for the connection.
     ///
     /// After a statement that timed out, the store also tells Postgres how long to wait for a lock. MySQL is
     /// told by the pools that a store opens. For a pool of your own, set `innodb_lock_wait_timeout`: the
@@ -129,7 +134,7 @@ impl SqlPool {
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Vec<T>, BoxError> {
-        Ok(self.run(true, sql, values, decode).await?.rows)
+        Ok(self.run(Access::Write, sql, values, decode).await?.rows)
     }
 
     /// Runs a statement that writes, and returns how many rows it changed.
@@ -138,21 +143,21 @@ impl SqlPool {
         sql: &Arc<str>,
         values: &[Value<'_>],
     ) -> Result<u64, BoxError> {
-        let done = self.run(true, sql, values, |_| Ok(())).await?;
+        let done = self.run(Access::Write, sql, values, |_| Ok(())).await?;
         Ok(done.changed)
     }
 
     async fn run<T: Send>(
         &self,
-        writes: bool,
+        access: Access,
         sql: &Arc<str>,
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Answer<T>, BoxError> {
         // In MySQL the statement would be part of a transaction that the application left open.
-        let in_transaction = writes && self.dialect() == Dialect::MySql;
+        let in_transaction = access == Access::Write && self.dialect() == Dialect::MySql;
         if !in_transaction && !self.needs_transaction() {
-            let mut connection = self.take().await?;
+            let mut connection = self.take(access).await?;
             let answer = Answer::to(&mut *connection, sql, values, decode).await;
             if answer.is_ok() || !self.terms.lessons.isolate.load(Ordering::Relaxed) {
                 return answer;
@@ -165,8 +170,8 @@ impl SqlPool {
         Ok(answer)
     }
 
-    async fn take(&self) -> Result<Box<dyn Connection>, BoxError> {
-        self.connections.take(&self.terms).await
+    async fn take(&self, access: Access) -> Result<Box<dyn Connection>, BoxError> {
+        self.connections.take(&self.terms, access).await
     }
 
     /// Whether a statement of Postgres has to run in a transaction: to be isolated as the store expects, to
@@ -183,7 +188,7 @@ impl SqlPool {
 
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Transaction, BoxError> {
-        let mut connection = self.take().await?;
+        let mut connection = self.take(Access::Write).await?;
         connection.begin(self.begin_sql()).await?;
         Ok(Transaction::new(connection))
     }
@@ -229,6 +234,6 @@ impl Fetch for &SqlPool {
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Vec<T>, BoxError> {
-        Ok(self.run(false, sql, values, decode).await?.rows)
+        Ok(self.run(Access::Read, sql, values, decode).await?.rows)
     }
 }

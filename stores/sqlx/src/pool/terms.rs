@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 /// How long a database may take to answer by default: less than the layer's timeout.
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -15,6 +17,11 @@ pub(crate) struct Terms {
     /// Whether the server keeps statements prepared.
     pub(super) prepares: bool,
     pub(super) lessons: Arc<Lessons>,
+    /// The permit of the one writer that SQLite has at a time.
+    ///
+    /// SQLite's own lock is not fair. A connection that finds it taken sleeps and tries again, for
+    /// longer each time, while others come and take it. The permit goes to whoever waits longest.
+    pub(super) writer: Arc<Semaphore>,
 }
 
 /// What errors have taught about the server.
@@ -36,6 +43,7 @@ impl Default for Terms {
             limit: STATEMENT_TIMEOUT,
             prepares: true,
             lessons: Arc::default(),
+            writer: Arc::new(Semaphore::new(1)),
         }
     }
 }
