@@ -9,12 +9,14 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
+use axum::body::Body;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use http::{Method, Request};
 use subjects::{
     BenchBody, BenchStore, Cookies, bare, bearer_request, by_hand, call, for_axum, layered,
-    layered_for_bearer, layered_for_grpc, logout_request, other_request,
+    layered_for_bearer, layered_for_grpc, layered_router, logout_request, other_request, router,
+    wrapped_router,
 };
 use tower::Service;
 
@@ -63,6 +65,25 @@ fn pass_layer(
     })
 }
 
+fn axum_bare() -> (&'static mut axum::Router, Request<Body>) {
+    warm(router(), || for_axum(other_request(Method::GET)))
+}
+
+fn axum_layer() -> (&'static mut axum::Router, Request<Body>) {
+    warm(layered_router(BenchStore::default()), || {
+        for_axum(other_request(Method::GET))
+    })
+}
+
+fn axum_wrapped() -> (
+    &'static mut impl Service<Request<Body>, Error = Infallible>,
+    Request<Body>,
+) {
+    warm(wrapped_router(BenchStore::default()), || {
+        for_axum(other_request(Method::GET))
+    })
+}
+
 fn logout_layer(
     cookies: Cookies,
 ) -> (
@@ -95,7 +116,7 @@ fn logout_grpc() -> (
     })
 }
 
-fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<axum::body::Body>) {
+fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<Body>) {
     let store = BenchStore::default();
     warm(by_hand(store.clone()), move || {
         for_axum(logout_request(&store, cookies))
@@ -107,8 +128,19 @@ fn logout_by_hand(cookies: Cookies) -> (&'static mut axum::Router, Request<axum:
 #[bench::layer_get(args = (pass_layer(Method::GET)), config = at_most(BARE + 64))]
 #[bench::bare_post(args = (pass_bare(Method::POST)), config = at_most(BARE))]
 // The limit is higher for `POST`, because the comparison of the path needs two calls into the crate http.
-#[bench::layer_post(args = (pass_layer(Method::POST)), config = at_most(BARE + 100))]
+#[bench::layer_post(args = (pass_layer(Method::POST)), config = at_most(BARE + 128))]
 fn pass_through<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    black_box(call(service, black_box(request)))
+}
+
+#[library_benchmark]
+#[bench::router(axum_bare())]
+#[bench::wrapped_router(axum_wrapped())]
+#[bench::layered_router(axum_layer())]
+fn placement<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
 where
     S: Service<Request<B>, Error = Infallible>,
 {
@@ -134,5 +166,8 @@ where
     black_box(call(service, black_box(request)))
 }
 
-library_benchmark_group!(name = instructions, benchmarks = [pass_through, logout]);
+library_benchmark_group!(
+    name = instructions,
+    benchmarks = [pass_through, placement, logout]
+);
 main!(library_benchmark_groups = instructions);

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
@@ -85,6 +85,23 @@ pub fn layered_for_bearer(
         .token_source(TokenSource::bearer())
         .build();
     layer.expect("a valid layer").layer(bare())
+}
+
+/// An Axum router with one route.
+pub fn router() -> Router {
+    Router::new().route("/me", get(async || "me"))
+}
+
+/// The layer as `Router::layer` adds it.
+pub fn layered_router(store: BenchStore) -> Router {
+    router().layer(LogoutLayer::new(store))
+}
+
+/// The layer around the finished router.
+pub fn wrapped_router(
+    store: BenchStore,
+) -> impl Service<Request<Body>, Response: Send, Error = Infallible> + Clone {
+    LogoutLayer::new(store).layer(router())
 }
 
 /// A handler with axum, axum-extra's `CookieJar` and `Json`.

@@ -21,7 +21,7 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use sha2::{Digest, Sha256};
-//! use tower_logout::{BoxError, LogoutLayer, Revocation, Token, TokenStore, async_trait};
+//! use tower_logout::{async_trait, BoxError, LogoutLayer, Revocation, Token, TokenStore};
 //! # struct Pool;
 //! # impl Pool {
 //! #     async fn execute(&self, _: &str, _: &[u8]) -> Result<u64, BoxError> { Ok(1) }

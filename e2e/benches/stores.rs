@@ -1,12 +1,14 @@
 //! What a store adds to its driver: `cargo bench -p tower-logout-e2e --bench stores`.
 //!
-//! Each revocation through a store stands beside the same statements by hand on the bare driver. Both
-//! take turns in one run, so that noise hits both. Servers are started as the tests start theirs.
+//! Each revocation through a store stands beside the same statements by hand on the bare driver. Both take
+//! turns in one run, so that noise hits both. The benches start their servers as the tests do. The names of
+//! sections run these alone: `cargo bench -p tower-logout-e2e --bench stores -- sqlite-at-once postgres`.
 
 #![allow(missing_docs, unreachable_pub, dead_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,11 +39,30 @@ const MANY: u32 = 1_000_000;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let named: Vec<_> = std::env::args().skip(1).collect();
+    let runs = |section: &str| {
+        let mut named = named
+            .iter()
+            .filter(|name| !name.starts_with('-'))
+            .peekable();
+        named.peek().is_none() || named.any(|name| name == section)
+    };
     runtime.block_on(async {
-        sqlite().await;
-        postgres().await;
-        redis().await;
-        mariadb().await;
+        if runs("sqlite") {
+            sqlite().await;
+        }
+        if runs("sqlite-at-once") {
+            sqlite_at_once().await;
+        }
+        if runs("postgres") {
+            postgres().await;
+        }
+        if runs("redis") {
+            redis().await;
+        }
+        if runs("mariadb") {
+            mariadb().await;
+        }
     });
 }
 
@@ -165,16 +186,98 @@ async fn flat(small: SqlStore, full: SqlStore) {
     .await;
 }
 
+/// A pool of ten connections to a file.
+async fn sqlite_pool(file: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    SqlitePool::connect_with(options).await.unwrap()
+}
+
+/// How long each of the revocations took, with so many under way at once.
+async fn latencies<T, F>(
+    tokens: Vec<Token>,
+    at_once: usize,
+    revoke: impl Fn(Token) -> F,
+) -> Vec<Duration>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks = tokens
+        .into_iter()
+        .map(|token| tokio::spawn(time(revoke(token))));
+    let taken = stream::iter(tasks).buffer_unordered(at_once);
+    taken.map(Result::unwrap).collect().await
+}
+
+/// The store's writers take turns, those by hand wait for SQLite's own lock.
+async fn sqlite_at_once() {
+    const TOKENS: usize = 800;
+    let folder = tempfile::tempdir().unwrap();
+    for at_once in [16, 64] {
+        let pool = sqlite_pool(&folder.path().join(at_once.to_string())).await;
+        let store = SqlStore::new(pool.clone()).await.unwrap();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut our_time, mut their_time) = (Duration::ZERO, Duration::ZERO);
+        for round in 0..10 {
+            for turn in 0..2 {
+                let tokens = open_many(&store, TOKENS).await;
+                let start = Instant::now();
+                if (round + turn) % 2 == 0 {
+                    let revoke = |token| {
+                        let store = store.clone();
+                        async move { store.revoke(&token).await.map(drop).unwrap() }
+                    };
+                    ours.extend(latencies(tokens, at_once, revoke).await);
+                    our_time += start.elapsed();
+                } else {
+                    let revoke = |token: Token| {
+                        let pool = pool.clone();
+                        async move {
+                            let digest = Sha256::digest(token.expose());
+                            let query = sqlx::query(REVOKE).bind(&digest[..]).bind(now());
+                            query.fetch_all(&pool).await.map(drop).unwrap();
+                        }
+                    };
+                    theirs.extend(latencies(tokens, at_once, revoke).await);
+                    their_time += start.elapsed();
+                }
+            }
+        }
+        ours.sort();
+        theirs.sort();
+        header(
+            &format!("SQLite, {at_once} revocations at once"),
+            "store",
+            "sqlx",
+        );
+        let compared = |what: &str, ours: Duration, theirs: Duration| {
+            let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+            row(
+                what,
+                &format!("{ours:.1?}"),
+                &format!("{theirs:.1?}"),
+                ratio,
+            );
+        };
+        let last = ours.len() - 1;
+        for (what, at) in [
+            ("median", last / 2),
+            ("99 of 100", last * 99 / 100),
+            ("longest", last),
+        ] {
+            compared(what, ours[at], theirs[at]);
+        }
+        let count = u32::try_from(ours.len()).unwrap();
+        compared("time per revocation", our_time / count, their_time / count);
+    }
+}
+
 async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let pool = async |name: &str| {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join(name))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        SqlitePool::connect_with(options).await.unwrap()
-    };
+    let pool = async |name: &str| sqlite_pool(&folder.path().join(name)).await;
     header("SQLite, a file", "store", "sqlx");
     beside_sqlx!(pool("beside").await);
     let filled = async |name: &str, rows: u32| {

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_logout::store::{RetryStore, SessionStore, SubjectStore, Transient};
 use tower_logout::{Revocation, Token, TokenStore};
 use tower_logout_redis::RedisStore;
-use tower_logout_sqlx::{ExistingTable, SqlStore, TokenFormat};
+use tower_logout_sqlx::{SqlStore, TableStore, TokenDigest};
 
 use e2e::database::{Kind, Server, free_port, redis_cluster, replica_in_cluster};
 use e2e::proxy::Proxy;
@@ -300,7 +300,7 @@ async fn a_lagging_standby_never_reports_a_token_as_unknown() {
         .await
         .unwrap();
     let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
-    let store = ExistingTable::new("logins", "token", TokenFormat::clear())
+    let store = TableStore::builder("logins", "token", TokenDigest::clear())
         .session_column("family")
         .connect(pool.clone())
         .await

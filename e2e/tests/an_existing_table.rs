@@ -7,7 +7,7 @@ use tower_logout::store::{RetryStore, SessionId, SubjectStore};
 use tower_logout::testing::{Application, Conformance};
 use tower_logout::{BoxError, LogoutLayer, Revocation, Scope, Token, TokenStore, async_trait};
 use tower_logout_sqlx::TableError;
-use tower_logout_sqlx::{ExistingTable, Live, TokenFormat};
+use tower_logout_sqlx::{Live, TableStore, TokenDigest};
 
 use e2e::on_each_database;
 use e2e::own_table::{Database, run};
@@ -111,10 +111,11 @@ async fn a_table_of_families_keeps_the_promises(database: Database) {
         .run("CREATE INDEX families ON tokens (family)")
         .await;
     let database = Arc::new(database);
-    let store = ExistingTable::new("tokens", "token", TokenFormat::clear())
+    let store = TableStore::builder("tokens", "token", TokenDigest::clear())
         .session_column("family")
         .live_while("live", Live::Text("1".into()))
-        .connect_with_subject(database.sql.clone(), "owner")
+        .subject_column("owner")
+        .connect(database.sql.clone())
         .await
         .unwrap();
     Conformance::for_application(RetryStore::new(store).with_max_retries(10), App(database))
@@ -158,7 +159,7 @@ async fn a_table_that_can_only_delete_loses_exactly_the_presented_token(database
             .run(&format!("INSERT INTO tokens (hash) VALUES ('{digest}')"))
             .await;
     }
-    let store = ExistingTable::new("tokens", "hash", TokenFormat::sha256().hex())
+    let store = TableStore::builder("tokens", "hash", TokenDigest::sha256().hex())
         .connect(database.sql.clone())
         .await
         .unwrap();
@@ -193,8 +194,9 @@ async fn the_sessions_of_a_subject_with_a_number_end(database: Database) {
             ))
             .await;
     }
-    let store = ExistingTable::new("tokens", "hash", TokenFormat::sha256().hex())
-        .connect_with_subject(database.sql.clone(), "user_id")
+    let store = TableStore::builder("tokens", "hash", TokenDigest::sha256().hex())
+        .subject_column("user_id")
+        .connect(database.sql.clone())
         .await
         .unwrap();
     assert_eq!(
@@ -231,7 +233,7 @@ async fn a_refresh_in_flight_that_replaces_the_row_is_waited_for(database: Datab
     database
         .run("INSERT INTO tokens VALUES ('old', 7), ('other', 8)")
         .await;
-    let store = ExistingTable::new("tokens", "token", TokenFormat::clear())
+    let store = TableStore::builder("tokens", "token", TokenDigest::clear())
         .session_column("family")
         .connect(database.sql.clone())
         .await
@@ -253,7 +255,7 @@ async fn a_refresh_in_flight_that_replaces_the_row_is_waited_for(database: Datab
 
 async fn a_column_that_can_never_be_equal_is_refused(database: Database) {
     database.run("CREATE TABLE tokens (hash CHAR(64))").await;
-    let refused = ExistingTable::new("tokens", "hash", TokenFormat::sha256())
+    let refused = TableStore::builder("tokens", "hash", TokenDigest::sha256())
         .connect(database.sql.clone())
         .await
         .unwrap_err();
@@ -264,7 +266,7 @@ async fn a_column_that_can_never_be_equal_is_refused(database: Database) {
 }
 
 async fn what_the_table_lacks_is_named(database: Database) {
-    let table = |name| ExistingTable::new(name, "token", TokenFormat::clear());
+    let table = |name| TableStore::builder(name, "token", TokenDigest::clear());
     let missing = table("tokens")
         .connect(database.sql.clone())
         .await
@@ -286,7 +288,8 @@ async fn what_the_table_lacks_is_named(database: Database) {
         "the table \"tokens\" has no column \"family\": it has token, owner"
     );
     let missing = table("tokens")
-        .connect_with_subject(database.sql.clone(), "subject")
+        .subject_column("subject")
+        .connect(database.sql.clone())
         .await
         .unwrap_err();
     assert!(matches!(
@@ -306,7 +309,7 @@ async fn no_name_is_more_than_a_name(database: Database) {
             "INSERT INTO \"{table}\" (\"{token}\") VALUES ('one')"
         ))
         .await;
-    let store = ExistingTable::new(table, token, TokenFormat::clear())
+    let store = TableStore::builder(table, token, TokenDigest::clear())
         .connect(database.sql.clone())
         .await
         .unwrap();

@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 use tower_logout::store::{SessionId, SubjectStore};
 use tower_logout::{LogoutLayer, Revocation, Scope, Token, TokenStore};
 use tower_logout_sqlx::TableError;
-use tower_logout_sqlx::{ExistingTable, SubjectTableStore, TokenFormat};
+use tower_logout_sqlx::{TableStore, TableStoreBuilder, TokenDigest, WithSubjects};
 
 use e2e::on_each_database;
 use e2e::own_table::{Database, run};
@@ -27,12 +27,16 @@ async fn tokens(database: &Database) -> Vec<String> {
     rows.into_iter().map(|(token,)| token).collect()
 }
 
-fn table() -> ExistingTable {
-    ExistingTable::new("tokens", "token", TokenFormat::clear())
+fn table() -> TableStoreBuilder {
+    TableStore::builder("tokens", "token", TokenDigest::clear())
 }
 
 /// What a logout of each scope answers, and the tokens that it leaves.
-async fn answers(store: SubjectTableStore, database: &Database, token: &str) -> [(u16, usize); 3] {
+async fn answers(
+    store: TableStore<WithSubjects>,
+    database: &Database,
+    token: &str,
+) -> [(u16, usize); 3] {
     let layer = LogoutLayer::builder(store)
         .scoped_path("/auth/logout-all", Scope::All)
         .scoped_path("/auth/logout-others", Scope::Others)
@@ -83,7 +87,7 @@ async fn rows_that_refer_to_each_other_end_together(database: Database) {
             .run("INSERT INTO tokens VALUES (22, 'laptop', 9, 'alice', NULL)")
             .await;
         let store = table().session_column("family");
-        let store = store.connect_with_subject(database.sql.clone(), "owner");
+        let store = store.subject_column("owner").connect(database.sql.clone());
         let store = store.await.unwrap();
         let revoked = store.revoke(&Token::new("token07")).await.unwrap();
         assert_eq!(
@@ -170,27 +174,27 @@ async fn a_digest_in_another_format_is_refused_and_not_shown(database: Database)
         .run(&format!("INSERT INTO tokens VALUES ('{digest}')"))
         .await;
     let with = |format| {
-        let table = ExistingTable::new("tokens", "token", format);
+        let table = TableStore::builder("tokens", "token", format);
         table.connect(database.sql.clone())
     };
-    let refused = with(TokenFormat::sha256().hex()).await.unwrap_err();
+    let refused = with(TokenDigest::sha256().hex()).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the column \"token\" of the table \"tokens\" has to hold 64 lower-case hexadecimal digits, \
-         and holds 64 upper-case hexadecimal digits: give the TokenFormat that the application writes"
+         and holds 64 upper-case hexadecimal digits: give the TokenDigest that the application writes"
     );
     assert!(matches!(
         refused.downcast_ref(),
-        Some(TableError::OtherFormat { .. })
+        Some(TableError::OtherDigest { .. })
     ));
-    let refused = with(TokenFormat::sha256().base64_url()).await.unwrap_err();
+    let refused = with(TokenDigest::sha256().base64_url()).await.unwrap_err();
     assert!(refused.to_string().contains("64 upper-case"), "{refused}");
-    let store = with(TokenFormat::sha256().upper_hex()).await.unwrap();
+    let store = with(TokenDigest::sha256().upper_hex()).await.unwrap();
     let revoked = store.revoke(&Token::new("abc")).await.unwrap();
     assert_eq!(revoked, Revocation::Revoked);
 
     database.run("INSERT INTO tokens VALUES ('a secret')").await;
-    let refused = with(TokenFormat::sha256().hex()).await.unwrap_err();
+    let refused = with(TokenDigest::sha256().hex()).await.unwrap_err();
     assert!(refused.to_string().contains("8 characters"), "{refused}");
     assert!(!format!("{refused} {refused:?}").contains("secret"));
 }
@@ -200,7 +204,7 @@ async fn a_digest_in_another_format_is_no_unknown_token(database: Database) {
     database
         .run("CREATE TABLE tokens (token VARCHAR(80))")
         .await;
-    let table = ExistingTable::new("tokens", "token", TokenFormat::sha256().hex());
+    let table = TableStore::builder("tokens", "token", TokenDigest::sha256().hex());
     let store = table.clone().connect(database.sql.clone()).await.unwrap();
     let abc = Token::new("abc");
     assert_eq!(store.revoke(&abc).await.unwrap(), Revocation::NotFound);
@@ -211,7 +215,7 @@ async fn a_digest_in_another_format_is_no_unknown_token(database: Database) {
     let revoked = store.revoke(&abc).await;
     assert!(matches!(
         revoked.unwrap_err().downcast_ref(),
-        Some(TableError::OtherFormat { .. })
+        Some(TableError::OtherDigest { .. })
     ));
     let other = "a".repeat(64);
     database
@@ -232,7 +236,7 @@ async fn the_sessions_of_several_live_tokens_are_kept(database: Database) {
         )
         .await;
     let store = table().session_column("family");
-    let store = store.connect_with_subject(database.sql.clone(), "owner");
+    let store = store.subject_column("owner").connect(database.sql.clone());
     let store = store.await.unwrap();
     let keep = ["a1", "b2", "alone", "unknown", "bob"].map(Token::new);
     let revoked = store.revoke_subject("alice", &keep).await.unwrap();
@@ -256,7 +260,9 @@ async fn tokens_without_a_session_are_kept_one_by_one(database: Database) {
             ))
             .await;
     }
-    let store = table().connect_with_subject(database.sql.clone(), "owner");
+    let store = table()
+        .subject_column("owner")
+        .connect(database.sql.clone());
     let store = store.await.unwrap();
     let keep = ["t00", "t20", "t39"].map(Token::new);
     let revoked = store.revoke_subject("alice", &keep).await.unwrap();
@@ -286,7 +292,7 @@ async fn tokens_beyond_ascii_end(database: Database) {
 }
 
 /// Two sessions of alice's, in a table of its own for what the database does with them.
-async fn alices(database: &Database) -> ExistingTable {
+async fn alices(database: &Database) -> TableStoreBuilder {
     database
         .run("CREATE TABLE tokens (token VARCHAR(64) PRIMARY KEY, owner VARCHAR(64), ended INT)")
         .await;
@@ -323,7 +329,7 @@ async fn a_trigger_of_postgres_that_keeps_rows_is_no_success() {
                 "CREATE TRIGGER keep {when} ON tokens FOR EACH ROW EXECUTE FUNCTION keep()"
             ))
             .await;
-        let store = table.connect_with_subject(database.sql.clone(), "owner");
+        let store = table.subject_column("owner").connect(database.sql.clone());
         let store = store.await.unwrap();
         assert_eq!(
             answers(store, &database, "one").await,
@@ -355,7 +361,7 @@ async fn a_trigger_of_sqlite_that_keeps_rows_is_no_success() {
                 "CREATE TRIGGER keep {when} DELETE ON tokens BEGIN {body} END"
             ))
             .await;
-        let store = table.connect_with_subject(database.sql.clone(), "owner");
+        let store = table.subject_column("owner").connect(database.sql.clone());
         let store = store.await.unwrap();
         assert_eq!(
             answers(store, &database, "one").await,
@@ -396,17 +402,17 @@ async fn row_level_security_is_refused_unless_its_policies_are_said_to_allow_all
     let refused = table.clone().connect(app.clone()).await.unwrap_err();
     assert!(matches!(
         refused.downcast_ref(),
-        Some(TableError::RowSecurity { table }) if table == "tokens"
+        Some(TableError::RowSecurity { table, .. }) if table == "tokens"
     ));
     let trusted = table.policies_allow_all();
-    let store = trusted.clone().connect_with_subject(app.clone(), "owner");
+    let store = trusted.clone().subject_column("owner").connect(app.clone());
     let store = store.await.unwrap();
     assert_eq!(answers(store, &database, "one").await, [(500, 2); 3]);
 
     database
         .run("CREATE POLICY can_all ON tokens USING (true)")
         .await;
-    let store = trusted.connect_with_subject(app, "owner").await.unwrap();
+    let store = trusted.subject_column("owner").connect(app).await.unwrap();
     let ended = [(200, 1), (200, 0), (200, 0)];
     assert_eq!(answers(store, &database, "one").await, ended);
 }
@@ -424,7 +430,7 @@ async fn a_row_that_is_not_equal_to_itself_is_no_success() {
         .await;
     let connect = || {
         let table = table().session_column("family");
-        table.connect_with_subject(database.sql.clone(), "owner")
+        table.subject_column("owner").connect(database.sql.clone())
     };
     let store = connect().await.unwrap();
     // Of the two codes that stand for this character, text goes back to the other.
@@ -446,6 +452,31 @@ async fn a_row_that_is_not_equal_to_itself_is_no_success() {
         refused.downcast_ref(),
         Some(TableError::UnequalColumn { .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_postgres_may_hide_policies() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let table = alices(&database).await;
+    database
+        .run("CREATE VIEW shown AS SELECT * FROM tokens")
+        .await;
+    let view = TableStore::builder("shown", "token", TokenDigest::clear());
+    let refused = view.clone().connect(database.sql.clone()).await;
+    assert!(matches!(
+        refused.unwrap_err().downcast_ref(),
+        Some(TableError::View { table, .. }) if table == "shown"
+    ));
+    let trusted = view.policies_allow_all().subject_column("owner");
+    let store = trusted.connect(database.sql.clone()).await.unwrap();
+    assert_eq!(
+        store.revoke(&Token::new("one")).await.unwrap(),
+        Revocation::Revoked
+    );
+    assert_eq!(tokens(&database).await, ["two"]);
+    table.connect(database.sql.clone()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

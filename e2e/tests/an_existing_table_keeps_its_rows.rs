@@ -3,7 +3,9 @@
 use sqlx::AssertSqlSafe;
 use tower_logout::store::{SessionId, SubjectStore};
 use tower_logout::{BoxError, Revocation, Token, TokenStore};
-use tower_logout_sqlx::{ExistingTable, Expiry, Live, Mark, SubjectTableStore, TokenFormat};
+use tower_logout_sqlx::{
+    Expiry, Live, Mark, TableStore, TableStoreBuilder, TokenDigest, WithSubjects,
+};
 
 use e2e::on_each_database;
 use e2e::own_table::{Database, run};
@@ -15,13 +17,17 @@ on_each_database! {
     a_mark_that_the_column_cannot_hold_is_refused,
 }
 
-fn table() -> ExistingTable {
-    ExistingTable::new("tokens", "token", TokenFormat::clear()).session_column("family")
+fn table() -> TableStoreBuilder {
+    TableStore::builder("tokens", "token", TokenDigest::clear()).session_column("family")
 }
 
-async fn connect(table: ExistingTable, database: &Database) -> Result<SubjectTableStore, BoxError> {
+async fn connect(
+    table: TableStoreBuilder,
+    database: &Database,
+) -> Result<TableStore<WithSubjects>, BoxError> {
     table
-        .connect_with_subject(database.sql.clone(), "owner")
+        .subject_column("owner")
+        .connect(database.sql.clone())
         .await
 }
 
@@ -29,7 +35,7 @@ fn session(id: &str) -> Revocation {
     Revocation::from_iter([SessionId::new(id)])
 }
 
-async fn revoke(store: &SubjectTableStore, token: &str) -> Revocation {
+async fn revoke(store: &TableStore<WithSubjects>, token: &str) -> Revocation {
     store.revoke(&Token::new(token)).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 
 use sqlx::AssertSqlSafe;
 use tower_logout::{ConfigError, LogoutLayer, Scope, Token};
-use tower_logout_sqlx::{ExistingTable, SubjectTableStore, TokenFormat};
+use tower_logout_sqlx::{TableStore, TokenDigest, WithSubjects};
 
 use e2e::own_table::{Database, run};
 use support::*;
@@ -30,7 +30,7 @@ const AS_SESSION: [(&str, &[&str]); 3] = [
     ("/auth/logout-others", &["older", "this"]),
 ];
 
-fn layer(store: SubjectTableStore) -> LogoutLayer<SubjectTableStore> {
+fn layer(store: TableStore<WithSubjects>) -> LogoutLayer<TableStore<WithSubjects>> {
     LogoutLayer::builder(store)
         .scoped_path("/auth/logout-all", Scope::All)
         .scoped_path("/auth/logout-others", Scope::Others)
@@ -89,9 +89,10 @@ async fn ends_by_id(database: &Database, table: &str, as_session: bool, of: &Typ
             run(&database.pool, &insert).await.unwrap();
         }
         let store =
-            ExistingTable::new(table, "token", TokenFormat::clear()).session_column(session);
+            TableStore::builder(table, "token", TokenDigest::clear()).session_column(session);
         let store = match store
-            .connect_with_subject(database.sql.clone(), subject)
+            .subject_column(subject)
+            .connect(database.sql.clone())
             .await
         {
             Ok(store) => store,
@@ -394,7 +395,7 @@ const THEIRS: &str = "4c55a8552a2c7261f61f798c2265e6f13358f326ae5b934096ff16bd15
 
 /// The formats, and what each of them writes for a digest of hexadecimal digits: as a literal of SQL, or
 /// an expression that a database makes it of.
-fn formats(database: &Database) -> Vec<(&'static str, TokenFormat, [String; 2])> {
+fn formats(database: &Database) -> Vec<(&'static str, TokenDigest, [String; 2])> {
     let bytes = |digest: &str| match database.kind {
         "sqlite" => format!("x'{digest}'"),
         "postgres" => format!("decode('{digest}', 'hex')"),
@@ -404,16 +405,16 @@ fn formats(database: &Database) -> Vec<(&'static str, TokenFormat, [String; 2])>
     let text =
         |write: &dyn Fn(&str) -> String| digests.map(|digest| format!("'{}'", write(digest)));
     let base64 = |digest: &str| base64(digest);
-    let sha256 = TokenFormat::sha256;
+    let sha256 = TokenDigest::sha256;
     vec![
         (
             "clear",
-            TokenFormat::clear(),
+            TokenDigest::clear(),
             ["'this'".into(), "'THIS'".into()],
         ),
         (
             "clear with blanks",
-            TokenFormat::clear(),
+            TokenDigest::clear(),
             ["'this'".into(), "'thisë '".into()],
         ),
         ("bytes", sha256(), digests.map(bytes)),
@@ -482,7 +483,7 @@ async fn of_tokens(database: Database, types: &[&'static str]) -> Vec<(&'static 
                 if !connects_first {
                     held = run(&database.pool, &insert).await.is_ok();
                 }
-                let store = ExistingTable::new(&table, "hash", format.clone());
+                let store = TableStore::builder(&table, "hash", format.clone());
                 let store = match store.connect(database.sql.clone()).await {
                     Ok(store) => store,
                     Err(error) => {

@@ -9,17 +9,20 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
 use tower_logout::store::SubjectStore;
 use tower_logout::{BoxError, Token, TokenStore};
-use tower_logout_sqlx::{ExistingTable, SqlPool, SubjectTableStore, TokenFormat};
+use tower_logout_sqlx::{SqlPool, TableStore, TokenDigest, WithSubjects};
 
 use e2e::database::{Kind, Server, shared};
 
-async fn connect(pool: impl Into<SqlPool>, format: TokenFormat) -> SubjectTableStore {
-    let table = ExistingTable::new("tokens", "token", format).session_column("family");
-    table.connect_with_subject(pool, "owner").await.unwrap()
+async fn connect(pool: impl Into<SqlPool>, format: TokenDigest) -> TableStore<WithSubjects> {
+    let table = TableStore::builder("tokens", "token", format).session_column("family");
+    table.subject_column("owner").connect(pool).await.unwrap()
 }
 
 /// A logout of each scope. The tokens are those of rows in sessions of their own.
-async fn log_out(store: &SubjectTableStore, [one, other]: [&str; 2]) -> Result<(), BoxError> {
+async fn log_out(
+    store: &TableStore<WithSubjects>,
+    [one, other]: [&str; 2],
+) -> Result<(), BoxError> {
     let [one, other] = [one, other].map(Token::new);
     store.revoke(&one).await?;
     let subject = store.subject(&other).await?.unwrap();
@@ -93,8 +96,8 @@ mod postgres {
                 .await
                 .unwrap();
             let format = match token {
-                "bytea" => TokenFormat::sha256(),
-                _ => TokenFormat::clear(),
+                "bytea" => TokenDigest::sha256(),
+                _ => TokenDigest::clear(),
             };
             let store = connect(pool.clone(), format).await;
             log_out(&store, ["t20", "t41"]).await.unwrap();
@@ -219,7 +222,7 @@ mod mariadb {
                 .execute(&pool)
                 .await
                 .unwrap();
-            let store = connect(pool.clone(), TokenFormat::clear()).await;
+            let store = connect(pool.clone(), TokenDigest::clear()).await;
             let log = "TRUNCATE mysql.general_log; SET GLOBAL log_output = 'TABLE'; \
                        SET GLOBAL general_log = ON";
             sqlx::raw_sql(log).execute(&pool).await.unwrap();

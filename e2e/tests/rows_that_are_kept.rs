@@ -106,7 +106,7 @@ async fn by_row_level_security_in_postgres() {
     let refused = SqlStore::connect(&as_role).await.unwrap_err();
     assert!(matches!(
         refused.downcast_ref(),
-        Some(TableError::RowSecurity { table }) if table == "tower_logout_sessions"
+        Some(TableError::RowSecurity { table, .. }) if table == "tower_logout_sessions"
     ));
     let trusting = SqlStore::builder().policies_allow_all();
     let store = trusting.connect(&as_role).await.unwrap();

@@ -127,13 +127,13 @@ proptest! {
 }
 
 #[tokio::test]
-async fn the_memory_store_is_bounded_and_drops_expired_sessions_first() {
+async fn the_memory_store_is_bounded_and_makes_room_from_expired_sessions() {
     let store = MemoryStore::new().with_max_tokens(2);
     let token = open(&store, "alice").await;
     let token = rotate(&store, &token).await;
     let next = Token::generate().unwrap();
     let full = store.open("bob", &next).await.unwrap_err();
-    assert!(full.to_string().contains("larger capacity"), "{full}");
+    assert!(full.to_string().contains("with_max_tokens"), "{full}");
     assert!(store.rotate(&token, &next).await.is_err());
     assert!(
         is_live(&store, &token).await,

@@ -65,7 +65,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// | rejected for lack of a subject | `UNAUTHENTICATED` |
     ///
     /// ```
-    /// # use tower_logout::{LogoutLayer, Revocation, TokenSource, store_fn};
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn, TokenSource};
     /// # fn main() -> Result<(), tower_logout::ConfigError> {
     /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
     /// let layer = LogoutLayer::builder(store)

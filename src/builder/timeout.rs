@@ -9,25 +9,26 @@ use crate::detach::InFlight;
 #[cfg(feature = "tokio")]
 use crate::store::TokenStore;
 
-/// The limits of revocations. Without tokio there are none.
+/// The limits of revocations.
+#[cfg(feature = "tokio")]
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    #[cfg(feature = "tokio")]
     timeout: Duration,
-    #[cfg(feature = "tokio")]
     detached_timeout: Duration,
-    #[cfg(feature = "tokio")]
     max_in_flight: usize,
 }
 
+/// Without tokio, there are no limits.
+#[cfg(not(feature = "tokio"))]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits;
+
+#[cfg(feature = "tokio")]
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            #[cfg(feature = "tokio")]
             timeout: Duration::from_secs(5),
-            #[cfg(feature = "tokio")]
             detached_timeout: Duration::from_secs(30),
-            #[cfg(feature = "tokio")]
             max_in_flight: 1024,
         }
     }

@@ -51,7 +51,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// Sets how many distinct values a request may present. 16 by default.
     ///
     /// A browser sends one cookie of a name for each prefix of the path and each level of the domain. For
-    /// `/auth/logout` these are four times three cookies, so the default leaves room for other sources.
+    /// `/auth/logout` there are up to 12: four prefixes of the path times three levels of the domain. So
+    /// the default leaves room for other sources.
     ///
     /// If a request presents more values, the layer ends the sessions of those within the limit, and the
     /// logout fails ([`FailureKind::TooManyTokens`](crate::outcome::FailureKind::TooManyTokens)). Another

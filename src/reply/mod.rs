@@ -1,7 +1,7 @@
 //! The answer to a logout.
 //!
 //! [`Json`] is the default. [`NoContent`] answers without a body, [`Redirect`] sends the browser to a page,
-//! and [`from_fn`] takes a closure. Implement [`Reply`] for anything else.
+//! and [`from_fn()`] takes a closure. Implement [`Reply`] for anything else.
 
 mod answer;
 mod body;

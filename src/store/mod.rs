@@ -73,7 +73,7 @@ pub use tower::BoxError;
 ///
 /// ```
 /// use sha2::{Digest, Sha256};
-/// use tower_logout::{BoxError, Revocation, Token, TokenStore, async_trait};
+/// use tower_logout::{async_trait, BoxError, Revocation, Token, TokenStore};
 /// # struct Pool;
 /// # impl Pool {
 /// #     async fn execute(&self, _: &str, _: &[u8]) -> Result<u64, BoxError> { Ok(1) }

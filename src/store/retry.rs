@@ -15,7 +15,7 @@ use crate::token::Token;
 /// Calls a store again if the error is marked as [`Transient`].
 ///
 /// The stores of this project mark their transient errors. The
-/// [timeout](crate::LogoutLayerBuilder::timeout) of the layer includes all attempts. When the timeout
+/// [timeout](crate::builder::LogoutLayerBuilder::timeout) of the layer includes all attempts. When the timeout
 /// passes, the attempts continue in the background.
 ///
 /// [`open`](SessionStore::open) and [`rotate`](SessionStore::rotate) are not repeated. If the answer to a

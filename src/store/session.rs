@@ -17,7 +17,7 @@ use crate::token::Token;
 ///
 /// # Requirements
 ///
-/// - A session has one live token and a family of rotated tokens. The session expires a fixed lifetime
+/// - A session has a live token and a family of rotated tokens. The session expires a fixed lifetime
 ///   after it was opened or last rotated.
 /// - `rotate` is atomic with regard to [`revoke`](TokenStore::revoke). After `revoke` has returned, no
 ///   rotation of the family succeeds, and no earlier rotation leaves a live token.
@@ -84,8 +84,7 @@ pub trait SessionStore: TokenStore {
     /// which only frees space. Batches of about 1,000 sessions do not delay revocations.
     /// `delete_expired_every` (feature `tokio`) deletes on a schedule.
     ///
-    /// By default nothing is deleted, and the result is 0. A store whose server deletes expired sessions
-    /// need not implement this method.
+    /// The default deletes nothing and returns `Ok(0)`, for a store whose server deletes expired sessions.
     ///
     /// # Errors
     ///
@@ -175,13 +174,15 @@ pub async fn delete_expired_every(
     failed: impl Fn(BoxError) + Send,
 ) {
     const BATCH: u32 = 1000;
+    const PAUSE: Duration = Duration::from_millis(1);
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         loop {
             match store.delete_expired(BATCH).await {
-                Ok(BATCH..) => {}
+                // A store in memory never waits, and would keep this thread to itself.
+                Ok(BATCH..) => tokio::time::sleep(PAUSE).await,
                 Ok(_) => break,
                 Err(error) => {
                     failed(error);

@@ -1,16 +1,13 @@
-//! A session's tokens: the live ones, the predecessor, and those that were rotated away.
+//! The tokens of a session: the live ones, the predecessor, and the rotated ones.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-use std::hash::{Hash, Hasher};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::store::{Session, SessionId};
+use super::index::Place;
 use crate::token::Token;
 
-/// A token as a key. Its comparison takes the time it takes: an attacker who cannot choose the
-/// hash's random key does not get as far as a comparison.
+/// A token, as its session and the index of tokens share it.
 #[derive(Clone, Debug)]
 pub(super) struct Key(Arc<Minted>);
 
@@ -18,21 +15,25 @@ pub(super) struct Key(Arc<Minted>);
 struct Minted {
     token: Token,
     expires_at: SystemTime,
+    place: Place,
 }
 
 impl Key {
-    pub(super) fn new(token: &Token, expires_at: SystemTime) -> Self {
+    pub(super) fn new(token: &Token, expires_at: SystemTime, place: Place) -> Self {
         let token = token.clone();
-        Self(Arc::new(Minted { token, expires_at }))
+        Self(Arc::new(Minted {
+            token,
+            expires_at,
+            place,
+        }))
     }
 
     pub(super) fn token(&self) -> &str {
         self.0.token.expose()
     }
 
-    /// Whether both are the same, of which a store has one.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub(super) fn place(&self) -> Place {
+        self.0.place
     }
 
     pub(super) fn expires_at(&self) -> SystemTime {
@@ -44,61 +45,17 @@ impl Key {
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.token() == other.token()
-    }
-}
-
-impl Eq for Key {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.token().hash(state);
-    }
-}
-
-impl std::borrow::Borrow<str> for Key {
-    fn borrow(&self) -> &str {
-        self.token()
-    }
-}
-
-/// A token in a heap of which the top is the one that expires first.
-#[derive(Debug)]
-struct Aging(Key);
-
-impl Ord for Aging {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.0.expires_at().cmp(&self.0.expires_at())
-    }
-}
-
-impl PartialOrd for Aging {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Aging {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Aging {}
-
 #[derive(Debug)]
 pub(super) struct Family {
-    pub(super) id: SessionId,
-    pub(super) subject: Arc<str>,
     newest: Key,
     /// The other live token, after the predecessor was rotated once more.
     sibling: Option<Key>,
     /// The token whose rotation made the newest, and when that was. `None` once it has been rotated
     /// again.
     predecessor: Option<(Key, SystemTime)>,
-    rotated: BinaryHeap<Aging>,
+    /// The token that expires first is at the front.
+    rotated: VecDeque<Key>,
+    ended: bool,
 }
 
 /// What a token is to its family.
@@ -111,27 +68,33 @@ pub(super) enum Standing {
 }
 
 impl Family {
-    pub(super) fn new(id: SessionId, subject: Arc<str>, token: Key) -> Self {
+    pub(super) fn new(token: Key) -> Self {
         Self {
-            id,
-            subject,
             newest: token,
             sibling: None,
             predecessor: None,
-            rotated: BinaryHeap::new(),
+            rotated: VecDeque::new(),
+            ended: false,
         }
     }
 
-    pub(super) fn session(&self) -> Session {
-        Session::new(self.id.clone(), &*self.subject, self.newest.expires_at())
+    pub(super) fn newest(&self) -> &Key {
+        &self.newest
     }
 
     pub(super) fn is_alive(&self, now: SystemTime) -> bool {
-        self.newest.is_alive(now)
+        !self.ended && self.newest.is_alive(now)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.live().chain(self.rotated.iter().map(|aging| &aging.0))
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Ends the family. The live tokens are returned, the rotated ones are left to
+    /// [`forget`](Self::forget).
+    pub(super) fn end(&mut self) -> impl Iterator<Item = &Key> {
+        self.ended = true;
+        self.live()
     }
 
     fn live(&self) -> impl Iterator<Item = &Key> {
@@ -164,8 +127,9 @@ impl Family {
     /// Puts a token in the place of a live one. No other stays live beside it.
     pub(super) fn rotate(&mut self, presented: Key, next: Key, now: SystemTime) {
         let newest = std::mem::replace(&mut self.newest, next);
-        let live = self.sibling.take().into_iter().chain([newest]);
-        self.rotated.extend(live.map(Aging));
+        for key in self.sibling.take().into_iter().chain([newest]) {
+            self.remember(key);
+        }
         self.predecessor = Some((presented, now));
     }
 
@@ -175,20 +139,40 @@ impl Family {
         self.predecessor = None;
     }
 
-    /// A rotated token that has expired, which is remembered no longer.
-    pub(super) fn forget(&mut self, now: SystemTime) -> Option<Key> {
-        let first = self.rotated.peek()?;
-        if first.0.is_alive(now) {
-            return None;
+    fn remember(&mut self, key: Key) {
+        let expires_at = key.expires_at();
+        // Stores of different lifetimes can share their sessions, and a clock can be set back.
+        if self
+            .rotated
+            .back()
+            .is_some_and(|last| last.expires_at() > expires_at)
+        {
+            let at = self
+                .rotated
+                .partition_point(|other| other.expires_at() <= expires_at);
+            self.rotated.insert(at, key);
+        } else {
+            self.rotated.push_back(key);
         }
-        self.rotated.pop().map(|aging| aging.0)
     }
 
-    /// When the first of its tokens expires.
-    pub(super) fn due_at(&self) -> SystemTime {
+    /// A rotated token to remember no longer: one that has expired, or any if the family has ended.
+    pub(super) fn forget(&mut self, now: SystemTime) -> Option<Key> {
+        let first = self.rotated.front()?;
+        if first.is_alive(now) && !self.ended {
+            return None;
+        }
+        self.rotated.pop_front()
+    }
+
+    /// When there is something to forget, or the session to end.
+    pub(super) fn due_at(&self) -> Option<SystemTime> {
+        let rotated = self.rotated.front().map(Key::expires_at);
+        if self.ended {
+            return rotated.map(|_| SystemTime::UNIX_EPOCH);
+        }
         let newest = self.newest.expires_at();
-        let rotated = self.rotated.peek().map(|aging| aging.0.expires_at());
-        rotated.map_or(newest, |rotated| newest.min(rotated))
+        Some(rotated.map_or(newest, |rotated| newest.min(rotated)))
     }
 }
 

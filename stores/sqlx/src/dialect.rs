@@ -1,44 +1,29 @@
-//! Where the databases' languages differ.
+//! How the SQL of the databases differs.
 
-use tower_logout::BoxError;
-
-/// The language of a database.
+/// The SQL of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code)] // Those of the features that are off.
-pub(super) enum Dialect {
+#[allow(dead_code)] // The databases whose feature is off.
+pub(crate) enum Dialect {
     Sqlite,
     Postgres,
     MySql,
 }
 
-/// What a column of the application's is to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
-    Bytes,
-    Text,
-    /// Whatever tells a session or a subject from others.
-    Id,
-}
-
-impl Holds {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Bytes => "bytes",
-            Self::Text => "text",
-            Self::Id => "text, whole numbers or bytes",
-        }
-    }
-}
-
 impl Dialect {
-    /// Whether a `DELETE` can return what it deleted. MySQL's cannot.
-    pub(super) fn returns_deleted(self) -> bool {
+    /// Whether the database is a server. SQLite has no network to lose an answer, and an in-memory database
+    /// ends with its connection.
+    pub(crate) const fn is_server(self) -> bool {
+        !matches!(self, Self::Sqlite)
+    }
+
+    /// Whether a `DELETE` can return the deleted rows. In MySQL it cannot.
+    pub(crate) fn returns_deleted(self) -> bool {
         self != Self::MySql
     }
 
-    /// Locks the rows of a `SELECT` until the transaction ends. SQLite's transaction has the only
-    /// write lock there is.
-    pub(super) fn lock(self) -> &'static str {
+    /// Locks the rows of a `SELECT` until the transaction ends. In SQLite the transaction has locked the
+    /// whole database.
+    pub(crate) fn lock(self) -> &'static str {
         if self == Self::Sqlite {
             ""
         } else {
@@ -46,46 +31,13 @@ impl Dialect {
         }
     }
 
-    /// Drops a number of expired sessions. Postgres leaves those to whoever has locked them.
-    pub(super) fn delete_expired(self) -> &'static str {
-        match self {
-            Self::MySql => {
-                "DELETE FROM tower_logout_sessions WHERE expires_at <= ? \
-                 ORDER BY expires_at LIMIT ?"
-            }
-            Self::Postgres => {
-                "DELETE FROM tower_logout_sessions WHERE id IN \
-                 (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
-                  ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)"
-            }
-            Self::Sqlite => {
-                "DELETE FROM tower_logout_sessions WHERE id IN \
-                 (SELECT id FROM tower_logout_sessions WHERE expires_at <= ? \
-                  ORDER BY expires_at LIMIT ?)"
-            }
-        }
-    }
-
-    /// Whether two names are one, quoted as they are.
-    pub(super) fn same_name(self, one: &str, other: &str) -> bool {
+    /// Whether two quoted names are the same name.
+    pub(crate) fn same_name(self, one: &str, other: &str) -> bool {
         one == other || (self != Self::Postgres && one.eq_ignore_ascii_case(other))
     }
 
-    /// A subject that the column would cut off could be taken for another.
-    pub(super) fn check_subject(self, subject: &str) -> Result<(), BoxError> {
-        const MYSQL_SUBJECT_LEN: usize = 512;
-        if self == Self::MySql && subject.len() > MYSQL_SUBJECT_LEN {
-            return Err(format!(
-                "a subject in MySQL has at most {MYSQL_SUBJECT_LEN} bytes, and this one has {}",
-                subject.len()
-            )
-            .into());
-        }
-        Ok(())
-    }
-
-    /// A name from the configuration, as a name and nothing else.
-    pub(super) fn quote(self, name: &str) -> String {
+    /// A name from the configuration, quoted.
+    pub(crate) fn quote(self, name: &str) -> String {
         if self == Self::MySql {
             format!("`{}`", name.replace('`', "``"))
         } else {
@@ -93,8 +45,8 @@ impl Dialect {
         }
     }
 
-    /// What stands before the number of a parameter. MySQL's have none.
-    pub(super) fn parameter_sign(self) -> Option<char> {
+    /// The sign before the number of a parameter. In MySQL parameters have no numbers.
+    pub(crate) fn parameter_sign(self) -> Option<char> {
         match self {
             Self::Postgres => Some('$'),
             Self::Sqlite => Some('?'),
@@ -102,8 +54,8 @@ impl Dialect {
         }
     }
 
-    /// A statement written with `?` for its parameters. One within a quoted name is none.
-    pub(super) fn numbered(self, sql: &str) -> String {
+    /// A statement that is written with `?` for its parameters. A `?` in a quoted name is no parameter.
+    pub(crate) fn numbered(self, sql: &str) -> String {
         if self != Self::Postgres {
             return sql.to_owned();
         }
@@ -123,9 +75,9 @@ impl Dialect {
     }
 }
 
-/// The pieces of a statement, and whether each is quoted. A quote within quotes is doubled, and so
-/// makes two quoted pieces.
-pub(super) fn quoted(sql: &str) -> impl Iterator<Item = (bool, &str)> {
+/// The pieces of a statement, and whether each is quoted. A quote within quotes is doubled, and makes two
+/// quoted pieces.
+pub(crate) fn quoted(sql: &str) -> impl Iterator<Item = (bool, &str)> {
     const QUOTES: [char; 3] = ['"', '`', '\''];
     let mut rest = sql;
     std::iter::from_fn(move || {

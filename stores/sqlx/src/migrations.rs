@@ -1,4 +1,4 @@
-//! Our own tables: looked at first, and made where they are missing.
+//! The store's own tables: checked first, and created if they are missing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,52 +6,45 @@ use std::time::{Duration, Instant};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use super::dialect::Dialect;
-use super::driver::{Connections, Pool};
-use super::failure::{is_missing_table, is_of_a_race};
-use super::names::Names;
 use tower_logout::BoxError;
 
-/// How long others that start at the same time may take.
+use crate::dialect::Dialect;
+use crate::names::Names;
+use crate::pool::failure::{is_missing_table, is_of_a_race};
+use crate::pool::{Fetch, SqlPool};
+
+/// How long another process that starts at the same time may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What they are made by, in order: a version, what it brings, and its statements.
+/// The migrations in order: version, description, statements. A released migration never changes.
 fn migrations(dialect: Dialect) -> [(i64, &'static str, &'static str); 1] {
     let sessions_and_tokens = match dialect {
-        Dialect::Sqlite => include_str!("sqlite.sql"),
-        Dialect::Postgres => include_str!("postgres.sql"),
-        Dialect::MySql => include_str!("mysql.sql"),
+        Dialect::Sqlite => include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
+        Dialect::Postgres => include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
+        Dialect::MySql => include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
     };
     [(1, "sessions and tokens", sessions_and_tokens)]
 }
 
-/// Whoever comes second finds the tables of the first: half made, or just made.
-pub(super) async fn migrate(pool: &Pool, names: &Names) -> Result<(), BoxError> {
+/// Creates the tables. A process that comes second may find them half made.
+pub(crate) async fn migrate(pool: &SqlPool, names: &Names) -> Result<(), BoxError> {
     let started = Instant::now();
     let migrator = migrator(pool.dialect(), names);
     loop {
         if is_current(pool, names).await? {
             return Ok(());
         }
-        let migrated = match &pool.connections {
-            #[cfg(feature = "sqlite")]
-            Connections::Sqlite(pool) => migrator.run(pool).await,
-            #[cfg(feature = "postgres")]
-            Connections::Postgres(pool) => migrator.run(pool).await,
-            #[cfg(feature = "mysql")]
-            Connections::MySql(pool) => migrator.run(pool).await,
-        };
-        match migrated {
+        match pool.migrate(&migrator).await {
             Ok(()) => return Ok(()),
             Err(error) if may_be_of_a_race(&error) && started.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
                 return Err(format!(
-                    "the tables {}… are missing, out of date or not to be read, and cannot be made \
-                     ({error}): run SqlStoreBuilder::migrate as a user who may create tables, and \
-                     grant this one SELECT, INSERT, UPDATE and DELETE on them",
+                    "the tables {}… are missing, out of date or unreadable, and cannot be created \
+                     ({error}): run SqlStoreBuilder::migrate as a user who may create tables, and grant \
+                     SELECT, INSERT, UPDATE and DELETE on the tables to the user who connects",
                     names.prefix
                 )
                 .into());
@@ -60,16 +53,13 @@ pub(super) async fn migrate(pool: &Pool, names: &Names) -> Result<(), BoxError> 
     }
 }
 
-/// Whether there is nothing to be made. A table that must not be read is missing as well.
-async fn is_current(pool: &Pool, names: &Names) -> Result<bool, BoxError> {
+/// Whether all migrations were applied. A table that this user may not read counts as missing.
+async fn is_current(pool: &SqlPool, names: &Names) -> Result<bool, BoxError> {
     let dialect = pool.dialect();
     let sql = "SELECT version FROM tower_logout_migrations WHERE success";
     let sql: Arc<str> = names.apply(dialect, sql).into();
-    let applied = match pool.fetch(&sql, &[]).await {
-        Ok(rows) => rows
-            .iter()
-            .map(|row| row.int(0))
-            .collect::<Result<Vec<_>, _>>()?,
+    let applied = match pool.fetch(&sql, &[], |row| row.int(0)).await {
+        Ok(applied) => applied,
         Err(error) if is_missing_table(&error) => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -78,14 +68,15 @@ async fn is_current(pool: &Pool, names: &Names) -> Result<bool, BoxError> {
 }
 
 fn migrator(dialect: Dialect, names: &Names) -> Migrator {
-    let migrations = migrations(dialect).map(|(version, brings, sql)| {
+    let migrations = migrations(dialect).map(|(version, description, sql)| {
         let sql = AssertSqlSafe(names.apply(dialect, sql)).into_sql_str();
-        Migration::new(version, brings.into(), MigrationType::Simple, sql, false)
+        let description = description.into();
+        Migration::new(version, description, MigrationType::Simple, sql, false)
     });
     let mut migrator = Migrator::with_migrations(migrations.into());
     migrator.dangerous_set_table_name(names.apply(dialect, "tower_logout_migrations"));
-    // Its lock belongs to a session, which PgBouncer would leave it to, and MariaDB takes its time-out
-    // for none. Whoever loses a race looks again.
+    // sqlx locks by the connection, which PgBouncer gives to others, and with a time-out that MariaDB takes
+    // for none. A process that loses the race looks again.
     migrator.set_locking(false);
     migrator
 }
@@ -95,7 +86,7 @@ fn may_be_of_a_race(error: &MigrateError) -> bool {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             is_of_a_race(error)
         }
-        // MySQL says so while another one is at it.
+        // In MySQL, while another process creates the tables.
         MigrateError::Dirty(_) => true,
         _ => false,
     }

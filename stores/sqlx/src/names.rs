@@ -1,19 +1,20 @@
-//! What our own tables are called in the application's database.
+//! The names of the store's own tables.
 
-use super::dialect::Dialect;
 use tower_logout::BoxError;
 
-/// What the names in our statements begin with.
+use crate::dialect::Dialect;
+
+/// The beginning of the names in the statements.
 const WRITTEN: &str = "tower_logout_";
 
-/// The names of indexes get longer still, and Postgres cuts them off at 63 bytes.
+/// Postgres cuts names off at 63 bytes, and the names of indexes are the longest.
 const MAX_PREFIX_LEN: usize = 32;
 
 /// A prefix, and a schema (in MySQL, a database).
 #[derive(Clone, Debug)]
-pub(super) struct Names {
-    pub(super) prefix: String,
-    pub(super) schema: Option<String>,
+pub(crate) struct Names {
+    pub(crate) prefix: String,
+    pub(crate) schema: Option<String>,
 }
 
 impl Default for Names {
@@ -26,7 +27,7 @@ impl Default for Names {
 }
 
 impl Names {
-    pub(super) fn check(&self, dialect: Dialect) -> Result<(), BoxError> {
+    pub(crate) fn check(&self, dialect: Dialect) -> Result<(), BoxError> {
         let prefix = &self.prefix;
         let is_name = prefix
             .chars()
@@ -36,8 +37,8 @@ impl Names {
             || prefix.starts_with(|first: char| first.is_ascii_digit())
         {
             return Err(format!(
-                "the table prefix {prefix:?} is not made of at most {MAX_PREFIX_LEN} letters, \
-                 digits and underscores, a digit not being the first"
+                "the table prefix {prefix:?} has to consist of at most {MAX_PREFIX_LEN} letters, digits \
+                 and underscores, and cannot begin with a digit"
             )
             .into());
         }
@@ -47,8 +48,8 @@ impl Names {
         Ok(())
     }
 
-    /// A statement with these names, of tables and of indexes. An index lies where its table does.
-    pub(super) fn apply(&self, dialect: Dialect, sql: &str) -> String {
+    /// A statement with these names of tables and indexes. An index is in the schema of its table.
+    pub(crate) fn apply(&self, dialect: Dialect, sql: &str) -> String {
         let mut named = String::with_capacity(sql.len());
         let mut rest = sql;
         while let Some(start) = rest.find(WRITTEN) {

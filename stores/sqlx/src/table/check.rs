@@ -1,24 +1,43 @@
-//! Whether a table is one whose sessions can be ended, looked at before the first of them has to be.
+//! Whether the sessions of a table can be ended, checked before the first logout.
 
-use super::super::columns::{Column, column, columns};
-use super::super::dialect::{Dialect, Holds};
-use super::super::driver::Pool;
-use super::super::schema::check_row_security;
-use super::super::statement::Given;
-use super::description::ExistingTable;
-use super::probe::Probe;
-use super::references::references;
-use super::statements::Table;
-use crate::TableError;
 use tower_logout::BoxError;
 
-impl ExistingTable {
-    /// The table and the column of its subjects.
-    pub(super) async fn look(
-        &self,
-        pool: &Pool,
-        subject: Option<&str>,
-    ) -> Result<(Table, Option<Column>), BoxError> {
+use super::builder::Description;
+use super::catalog::{column, columns};
+use super::column::{Column, Holds};
+use super::error::TableError;
+use super::probe::Probe;
+use super::references::references;
+use super::sample::Sample;
+use super::shape::Shape;
+use crate::dialect::Dialect;
+use crate::pool::SqlPool;
+use crate::row_security::check_row_security;
+
+impl Description {
+    /// The columns of the table, and a sample of its tokens.
+    pub(super) async fn check(&self, pool: &SqlPool) -> Result<(Shape, Sample), BoxError> {
+        let shape = self.shape(pool).await?;
+        self.check_columns(&shape)?;
+        let probe = Probe {
+            pool,
+            description: self,
+            table: &shape.name,
+        };
+        let sample = Sample::new(self, &shape);
+        let tokens = sample.tokens(pool).await?;
+        probe.tokens(&shape.token, &tokens).await?;
+        for column in shape.session.iter().chain(&shape.subject) {
+            probe.ids(column).await?;
+        }
+        if let Some(nothing) = shape.mark_nothing() {
+            nothing.execute_alone(pool).await?;
+        }
+        sample.check(&tokens)?;
+        Ok((shape, sample))
+    }
+
+    async fn shape(&self, pool: &SqlPool) -> Result<Shape, BoxError> {
         let dialect = pool.dialect();
         let found = columns(pool, &self.schema, &self.table).await?;
         if found.is_empty() {
@@ -32,49 +51,28 @@ impl ExistingTable {
             Some(column) => Ok(column.clone()),
             None => Err(self.missing(name, &found)),
         };
-        let (mark, expiry) = (self.mark.as_ref(), self.expiry.as_ref());
+        let (session, subject) = (self.session.as_deref(), self.subject.as_deref());
+        let mark = self.mark.as_ref();
+        let mark = mark.map(|(name, mark)| Ok::<_, TableError>((named(name)?, mark.clone())));
         let live = self.live.iter();
-        let live = live.map(|(name, live)| Ok((named(name)?, live.clone())));
-        let taken: Vec<_> = [Some(&*self.token), self.session.as_deref(), subject]
-            .into_iter()
-            .flatten()
-            .collect();
+        let live = live.map(|(name, live)| Ok::<_, TableError>((named(name)?, live.clone())));
+        let expiry = self.expiry.as_ref();
+        let expiry = expiry.map(|(name, expiry)| Ok::<_, TableError>((named(name)?, *expiry)));
+        let taken = [Some(&*self.token), session, subject];
+        let taken: Vec<_> = taken.into_iter().flatten().collect();
         let of = (&*self.schema, &*self.table);
-        let table = Table {
+        Ok(Shape {
             dialect,
             name: self.quoted(dialect),
             token: named(&self.token)?,
-            holds: self.format.holds(),
-            session: self.session.as_deref().map(named).transpose()?,
-            mark: mark
-                .map(|(name, mark)| Ok::<_, TableError>((named(name)?, mark.clone())))
-                .transpose()?,
-            live: live.collect::<Result<_, TableError>>()?,
-            expiry: expiry
-                .map(|(name, expiry)| Ok::<_, TableError>((named(name)?, *expiry)))
-                .transpose()?,
+            holds: Holds::of_digest(&self.digest),
+            session: session.map(named).transpose()?,
+            mark: mark.transpose()?,
+            live: live.collect::<Result<_, _>>()?,
+            expiry: expiry.transpose()?,
             references: references(pool, of, &found, &taken).await?,
-        };
-        let subject = subject.map(named).transpose()?;
-        self.check(&table, subject.as_ref())?;
-        let probe = Probe {
-            pool,
-            description: self,
-            table: &table.name,
-        };
-        probe.token(&table.token).await?;
-        for column in table.session.iter().chain(&subject) {
-            probe.id(column).await?;
-        }
-        if let Some(nothing) = table.mark_nothing() {
-            let constants = table.constants();
-            let given = Given {
-                constants: &constants,
-                ..Given::default()
-            };
-            pool.execute(&nothing.sql, &nothing.values(&given)).await?;
-        }
-        Ok((table, subject))
+            subject: subject.map(named).transpose()?,
+        })
     }
 
     pub(super) fn missing(&self, name: &str, found: &[Column]) -> TableError {
@@ -85,10 +83,10 @@ impl ExistingTable {
         }
     }
 
-    fn check(&self, table: &Table, subject: Option<&Column>) -> Result<(), TableError> {
-        let ids = table.session.iter().chain(subject);
-        let wanted = std::iter::once((&table.token, self.format.holds()));
-        for (column, holds) in wanted.chain(ids.map(|column| (column, Holds::Id))) {
+    fn check_columns(&self, shape: &Shape) -> Result<(), TableError> {
+        let ids = shape.session.iter().chain(&shape.subject);
+        let ids = ids.map(|column| (column, Holds::Id));
+        for (column, holds) in std::iter::once((&shape.token, shape.holds)).chain(ids) {
             if !column.can_hold(holds) {
                 return Err(TableError::ColumnType {
                     table: self.table.clone(),
@@ -98,22 +96,20 @@ impl ExistingTable {
                 });
             }
         }
-        let keeps_rows = table
-            .references
-            .iter()
-            .any(|to| to.keeps_rows(table.dialect));
-        if table.mark.is_none() && keeps_rows {
+        let references = &shape.references;
+        let keeps_rows = references.iter().any(|to| to.keeps_rows(shape.dialect));
+        if shape.mark.is_none() && keeps_rows {
             let table = self.table.clone();
             return Err(TableError::RowsKeepEachOther { table });
         }
-        if let Some(written) = self.format.digest_written()
-            && !table.token.has_room_for(written.len())
+        if let Some(encoding) = self.digest.encoding()
+            && !shape.token.has_room_for(encoding.len())
         {
             return Err(TableError::ColumnLength {
                 table: self.table.clone(),
-                column: table.token.name.clone(),
-                length: table.token.length.unwrap_or_default(),
-                wanted: written.name(),
+                column: shape.token.name.clone(),
+                length: shape.token.length.unwrap_or_default(),
+                wanted: encoding.name(),
             });
         }
         Ok(())

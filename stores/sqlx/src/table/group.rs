@@ -1,52 +1,52 @@
-//! Rows that end together, and are seen to be gone.
+//! Rows that end together, until none is left.
 
 use std::collections::HashSet;
 
-use super::super::KEPT;
-use super::super::driver::{Row, Transaction};
-use super::super::statement::{Given, Statement};
-use super::held::Held;
 use tower_logout::BoxError;
 use tower_logout::store::Transient;
 
-/// What ends the rows of a session, say.
+use super::held::Held;
+use super::statement::{Given, Statement};
+use crate::pool::failure::rows_are_kept;
+use crate::pool::{Row, Transaction};
+
+/// The statements that end some rows, for example the rows of a session.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// → the rows, locked.
+    /// Locks the rows, and reads them.
     pub(super) lock: Option<Statement>,
-    /// → the rows as they are, without a wait.
+    /// Reads the rows without waiting for a lock.
     pub(super) look: Statement,
-    /// Takes away what refers to the rows.
+    /// Remove the references to the rows.
     pub(super) unlink: Vec<Statement>,
     pub(super) end: Statement,
 }
 
-/// A row that was seen.
+/// A row that was read.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// The token as it is held, in text.
     pub(super) token: Option<Held>,
     pub(super) session: Option<String>,
     /// Not marked as ended.
     pub(super) open: bool,
-    /// Open, and the live one of its session.
+    /// Open, and the live row of its session.
     pub(super) live: bool,
 }
 
-/// What was ended.
+/// The rows that were ended.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    /// Those that were locked before.
+    /// The rows that were locked before.
     pub(super) rows: Vec<Seen>,
-    /// How many rows the database says it were.
+    /// The number of ended rows, as the database counts them.
     pub(super) count: u64,
 }
 
-/// How often rows may come that nobody has seen before.
+/// How often rows may come that were not there before.
 const MAX_PASSES: usize = 32;
 
 impl Seen {
-    pub(super) fn read(row: &Row) -> Result<Self, BoxError> {
+    pub(super) fn read(row: &dyn Row) -> Result<Self, BoxError> {
         Ok(Self {
             token: row.text_or_null(0)?.map(Held::new),
             session: row.text_or_null(1)?,
@@ -54,15 +54,10 @@ impl Seen {
             live: row.text(3)? == "1",
         })
     }
-
-    pub(super) fn all(rows: &[Row]) -> Result<Vec<Self>, BoxError> {
-        rows.iter().map(Self::read).collect()
-    }
 }
 
 impl Ended {
-    /// Whether a row was ended that was live: one that was seen before, one that was locked, or one that
-    /// came in between.
+    /// Whether a live row was ended: a row that was read before, a locked row, or a row that came in between.
     pub(super) fn any_live<'s>(&self, mut before: impl Iterator<Item = &'s Seen>) -> bool {
         let locked = self.rows.len() as u64;
         let more = locked > 0 && self.count > locked;
@@ -72,18 +67,9 @@ impl Ended {
 }
 
 impl Group {
-    async fn look(
-        &self,
-        transaction: &mut Transaction,
-        given: &Given<'_>,
-    ) -> Result<Vec<Seen>, BoxError> {
-        let values = self.look.values(given);
-        Seen::all(&transaction.fetch(&self.look.sql, &values).await?)
-    }
-
-    /// Locks the rows. Where all of them have to be known before one of them ends, it is done until no
-    /// row is seen that is not locked: a refresh in flight is waited for, and what it has inserted is not
-    /// among the rows that it was waited for with.
+    /// Locks the rows. If all rows have to be known before one of them ends, locks until each row is locked: the
+    /// lock waits for a refresh in flight, and the row that the refresh has inserted is not among the locked
+    /// rows.
     async fn lock(
         &self,
         transaction: &mut Transaction,
@@ -93,14 +79,16 @@ impl Group {
         let Some(lock) = &self.lock else {
             return Ok(Vec::new());
         };
-        let values = lock.values(given);
         for _ in 0..MAX_PASSES {
-            let locked = Seen::all(&transaction.fetch(&lock.sql, &values).await?)?;
+            let locked = lock.fetch(&mut *transaction, given, Seen::read).await?;
             if !wholly && self.unlink.is_empty() {
                 return Ok(locked);
             }
             let known: HashSet<_> = locked.iter().map(|row| &row.token).collect();
-            let seen = self.look(transaction, given).await?;
+            let seen = self
+                .look
+                .fetch(&mut *transaction, given, Seen::read)
+                .await?;
             if seen.iter().all(|row| known.contains(&row.token)) {
                 return Ok(locked);
             }
@@ -108,8 +96,8 @@ impl Group {
         Err(busy())
     }
 
-    /// Ends rows until none is to be seen any more. A pass may wait for a refresh in flight, and does not
-    /// see what that has inserted. What stays although it is ended is an error.
+    /// Ends rows until none is left. A pass may wait for a refresh in flight, and does not end the row that the
+    /// refresh has inserted. A row that stays although it was ended is an error.
     pub(super) async fn end(
         &self,
         transaction: &mut Transaction,
@@ -125,25 +113,26 @@ impl Group {
             remaining = remaining.min(locked.len().max(1));
             ended.rows.extend(locked);
             for unlink in &self.unlink {
-                let values = unlink.values(given);
-                transaction.execute(&unlink.sql, &values).await?;
+                unlink.execute(transaction, given).await?;
             }
-            let values = self.end.values(given);
-            ended.count += transaction.execute(&self.end.sql, &values).await?;
-            let left = self.look(transaction, given).await?;
+            ended.count += self.end.execute(transaction, given).await?;
+            let left = self
+                .look
+                .fetch(&mut *transaction, given, Seen::read)
+                .await?;
             if left.is_empty() {
                 return Ok(ended);
             }
             if !left.iter().any(|row| seen.contains(&row.token)) {
                 new += 1;
             } else if left.len() < remaining {
-                // Where rows go leaves first, there are fewer each time.
+                // If the leaves are deleted first, fewer rows are left each time.
                 stuck = 0;
             } else {
                 stuck += 1;
             }
             if stuck == 2 {
-                return Err(KEPT.into());
+                return Err(rows_are_kept());
             }
             remaining = remaining.min(left.len());
             seen.extend(left.into_iter().map(|row| row.token));
@@ -153,5 +142,5 @@ impl Group {
 }
 
 fn busy() -> BoxError {
-    Transient::new("the table gets rows of what is being ended faster than they end").into()
+    Transient::new("new rows of the session come faster than they end").into()
 }

@@ -3,15 +3,16 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use super::super::dialect::Holds;
-use super::super::driver::Value;
 use tower_logout::Token;
 
-/// What a row holds as its token, in text: that of bytes is their hexadecimal digits.
+use super::column::Holds;
+use crate::pool::Value;
+
+/// The token of a row, as text. Bytes are written as hexadecimal digits.
 #[derive(Clone, Debug)]
 pub(super) struct Held(Token);
 
-/// The same as a value of the column.
+/// The token of a row, as a value of its column.
 pub(super) enum HeldValue<'h> {
     Text(&'h str),
     Bytes(Vec<u8>),

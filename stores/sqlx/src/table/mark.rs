@@ -1,36 +1,34 @@
-//! Rows that are kept: how an ended one is marked, and what makes one live.
+//! Rows that are kept: how an ended row is marked, and which rows are live.
 
 use crate::dialect::Dialect;
 
-/// What marks a row as ended, in a table that keeps its rows.
+/// The value that marks a row as ended, in a table that keeps its rows.
 ///
 /// ```
-/// use tower_logout_sqlx::{ExistingTable, Mark, TokenFormat};
+/// use tower_logout_sqlx::{Mark, TableStore, TokenDigest};
 ///
-/// let with_a_time = ExistingTable::new("tokens", "token_hash", TokenFormat::sha256())
+/// let with_a_time = TableStore::builder("tokens", "token_hash", TokenDigest::sha256())
 ///     .mark_ended("revoked_at", Mark::Now);
-/// let with_a_status = ExistingTable::new("tokens", "token_hash", TokenFormat::sha256())
+/// let with_a_status = TableStore::builder("tokens", "token_hash", TokenDigest::sha256())
 ///     .mark_ended("status", Mark::Text("revoked".into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mark {
-    /// The time by the database's clock, in a column of the type for it (in SQLite, of text in UTC). A
-    /// row without one is not ended.
+    /// The time of the database's clock, in a column of a time type (in SQLite, text in UTC). A row with `NULL`
+    /// is not ended.
     Now,
-    /// The time by the database's clock, in seconds since 1970. A row with none, or with zero, is not
-    /// ended.
+    /// The time of the database's clock, in seconds since 1970. A row with `NULL` or zero is not ended.
     UnixSeconds,
-    /// The time by the database's clock, in milliseconds since 1970. A row with none, or with zero, is
-    /// not ended.
+    /// The time of the database's clock, in milliseconds since 1970. A row with `NULL` or zero is not ended.
     UnixMillis,
     /// `TRUE`. A row with `FALSE` or `NULL` is not ended.
     True,
-    /// A text, or what the column's type makes of it. A row with any other one is not ended.
+    /// A text, or the value of the column's type for this text. A row with any other value is not ended.
     Text(String),
 }
 
-/// What a column holds while the row's token is the live one of its session.
+/// The value of a column while the row's token is the live token of its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Live {
@@ -38,16 +36,16 @@ pub enum Live {
     Null,
     /// `FALSE` or `NULL`: `NOT used`.
     False,
-    /// This text, or what the column's type makes of it: `status = 'active'`.
+    /// This text, or the value of the column's type for this text: `status = 'active'`.
     Text(String),
 }
 
-/// How a column says when a row expires. `NULL` is never.
+/// The form of a column with the time at which a row expires. A row with `NULL` never expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expiry {
-    /// A time of the database's own type, which is in UTC where the type has no zone. In SQLite a text
-    /// that its `julianday` reads.
+    /// A time of the database's own type, in UTC if the type has no time zone. In SQLite, a text that
+    /// `julianday` reads.
     Time,
     /// Seconds since 1970.
     UnixSeconds,
@@ -56,7 +54,7 @@ pub enum Expiry {
 }
 
 impl Mark {
-    /// What an ended row holds. The text is a parameter.
+    /// The value of an ended row. The text is a parameter.
     pub(super) fn value(&self, dialect: Dialect, text: &str) -> String {
         match self {
             Self::Now => "CURRENT_TIMESTAMP".to_owned(),

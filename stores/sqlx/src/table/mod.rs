@@ -1,18 +1,24 @@
-//! A table of refresh tokens that an application has already.
+//! Sessions in an existing table.
 
+mod builder;
+mod catalog;
 mod check;
-mod description;
+mod column;
+mod error;
 mod group;
 mod held;
 mod mark;
 mod probe;
+mod queries;
 mod references;
 mod sample;
-mod statements;
+mod shape;
+mod statement;
 mod store;
 mod subject;
 
-pub use self::description::ExistingTable;
+pub use self::builder::TableStoreBuilder;
+pub use self::error::TableError;
 pub use self::mark::{Expiry, Live, Mark};
 pub use self::store::TableStore;
-pub use self::subject::SubjectTableStore;
+pub use self::subject::WithSubjects;

@@ -1,28 +1,29 @@
-//! Whether the values of a column are equal to themselves by way of the text that is passed.
+//! Whether the values of a column equal themselves as text.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use tower_logout::BoxError;
 use zeroize::Zeroizing;
 
-use super::super::columns::Column;
-use super::super::dialect::{Dialect, Holds};
-use super::super::driver::{Pool, Value};
-use super::super::statement::{Given, Statement};
-use super::description::ExistingTable;
-use crate::TableError;
-use tower_logout::BoxError;
+use super::builder::Description;
+use super::column::{Column, Holds};
+use super::error::TableError;
+use super::statement::{Given, Statement};
+use crate::dialect::Dialect;
+use crate::pool::{SqlPool, Value};
 
 pub(super) struct Probe<'a> {
-    pub(super) pool: &'a Pool,
-    pub(super) description: &'a ExistingTable,
+    pub(super) pool: &'a SqlPool,
+    pub(super) description: &'a Description,
     /// Quoted.
     pub(super) table: &'a str,
 }
 
-/// How many rows are looked at.
+/// How many rows are read.
 const ROWS: usize = 20;
 
-/// Texts of which most types take one. Those that a type does not take say nothing.
+/// Most types take one of these texts. A text that a type does not take proves nothing.
 const MADE_UP: [&str; 14] = [
     "7",
     "Zo\u{eb} 7",
@@ -42,24 +43,9 @@ const MADE_UP: [&str; 14] = [
 
 impl Probe<'_> {
     async fn texts(&self, sql: &str, given: &Given<'_>) -> Result<Vec<String>, BoxError> {
-        let statement = Statement::new(self.pool.dialect(), sql);
-        let rows = self
-            .pool
-            .fetch(&statement.sql, &statement.values(given))
-            .await?;
-        let texts = rows.iter().map(|row| row.text_or_null(0));
-        texts.filter_map(Result::transpose).collect()
-    }
-
-    /// A few values of the rows that there are.
-    async fn some(&self, column: &Column, text: &str) -> Result<BTreeSet<String>, BoxError> {
-        let name = self.pool.dialect().quote(&column.name);
-        let sql = format!(
-            "SELECT {text} FROM {} WHERE {name} IS NOT NULL LIMIT {ROWS}",
-            self.table
-        );
-        let texts = self.texts(&sql, &Given::default()).await?;
-        Ok(texts.into_iter().collect())
+        let statement = Statement::new(self.pool.dialect(), sql, &Arc::default());
+        let texts = statement.fetch(self.pool, given, |row| row.text_or_null(0));
+        Ok(texts.await?.into_iter().flatten().collect())
     }
 
     fn unequal(&self, column: &Column) -> BoxError {
@@ -71,107 +57,113 @@ impl Probe<'_> {
         .into()
     }
 
-    /// Whether a value is found by what it is equal to. Otherwise its row may have gone.
+    /// Whether a value is found by the text that it is equal to. If the value is not there any more, it proves
+    /// nothing.
     async fn is_found(
         &self,
         column: &Column,
-        (from, is): (&str, &str),
-        (text, given): (&str, &Given<'_>),
+        from: &str,
+        (is, is_text): (&str, &str),
+        given: &Given<'_>,
     ) -> Result<(), BoxError> {
-        let found = format!("SELECT '1' FROM {from} WHERE {is} LIMIT 1");
-        if !self.texts(&found, given).await?.is_empty() {
-            return Ok(());
+        if !self.exists(from, is, given).await? && self.exists(from, is_text, given).await? {
+            return Err(self.unequal(column));
         }
-        let there = format!("SELECT '1' FROM {from} WHERE {text} = ?constant0 LIMIT 1");
-        if self.texts(&there, given).await?.is_empty() {
-            return Ok(());
-        }
-        Err(self.unequal(column))
+        Ok(())
     }
 
-    /// Sessions and subjects.
-    pub(super) async fn id(&self, column: &Column) -> Result<(), BoxError> {
-        let (dialect, is, text) = (self.pool.dialect(), column.is_id("?id0"), column.as_text());
+    async fn exists(&self, from: &str, which: &str, given: &Given<'_>) -> Result<bool, BoxError> {
+        let sql = format!("SELECT '1' FROM {from} WHERE {which} LIMIT 1");
+        Ok(!self.texts(&sql, given).await?.is_empty())
+    }
+
+    /// Checks a column of sessions or subjects.
+    pub(super) async fn ids(&self, column: &Column) -> Result<(), BoxError> {
+        let dialect = self.pool.dialect();
+        let (name, text) = (dialect.quote(&column.name), column.as_text());
         if dialect == Dialect::Postgres {
-            // A type without an order or a hash has no equality, or one of its own.
-            let name = dialect.quote(&column.name);
+            // A type without an order or a hash has no equality, or an equality of its own.
             let distinct = format!(
                 "SELECT CAST(count(DISTINCT {name}) AS TEXT) FROM (SELECT {name} FROM {} LIMIT 0) AS none",
                 self.table
             );
             if let Err(error) = self.texts(&distinct, &Given::default()).await {
-                return Err(of_the_value(error).unwrap_or_else(|| self.unequal(column)));
+                return Err(unless_refused(error).unwrap_or_else(|| self.unequal(column)));
             }
         }
-        for value in self.some(column, &text).await? {
-            let ids = [Value::Text(&value)];
+        let some = format!(
+            "SELECT {text} FROM {} WHERE {name} IS NOT NULL LIMIT {ROWS}",
+            self.table
+        );
+        let some = self.texts(&some, &Given::default()).await?;
+        self.are_found(column, self.table, some, "").await?;
+        let from = format!(
+            "(SELECT {} AS {name}) AS made_up",
+            column.made_up("?subject")
+        );
+        for subject in MADE_UP {
             let given = Given {
-                ids: &ids,
-                constants: std::slice::from_ref(&value),
+                subject,
                 ..Given::default()
             };
-            self.is_found(column, (self.table, &is), (&text, &given))
-                .await?;
-        }
-        let name = dialect.quote(&column.name);
-        for value in MADE_UP {
-            let made_up = column.made_up("?subject");
-            let from = format!("(SELECT {made_up} AS {name}) AS made_up");
-            let given = Given {
-                subject: value,
-                ..Given::default()
-            };
-            let texts = match self
-                .texts(&format!("SELECT {text} FROM {from}"), &given)
-                .await
-            {
-                Ok(texts) => texts,
-                Err(error) => match of_the_value(error) {
-                    Some(error) => return Err(error),
-                    None => continue,
-                },
-            };
-            for value in &texts {
-                let ids = [Value::Text(value)];
-                let given = Given {
-                    ids: &ids,
-                    constants: std::slice::from_ref(value),
-                    ..given
-                };
-                self.is_found(column, (&from, &is), (&text, &given)).await?;
+            let made_up = format!("SELECT {text} FROM {from}");
+            match self.texts(&made_up, &given).await {
+                Ok(texts) => self.are_found(column, &from, texts, subject).await?,
+                Err(error) => {
+                    if let Some(error) = unless_refused(error) {
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Tokens, and whether they look like the format that is said to be theirs.
-    pub(super) async fn token(&self, column: &Column) -> Result<(), BoxError> {
-        let format = &self.description.format;
-        let holds = format.holds();
-        let text = column.token_as_text(holds);
-        let some = self.some(column, &text).await?;
-        let some: Vec<_> = some.into_iter().map(Zeroizing::new).collect();
+    async fn are_found(
+        &self,
+        column: &Column,
+        from: &str,
+        texts: Vec<String>,
+        subject: &str,
+    ) -> Result<(), BoxError> {
+        let (is, is_text) = (column.is_id("?id0"), format!("{} = ?id0", column.as_text()));
+        for text in BTreeSet::from_iter(texts) {
+            let given = Given {
+                ids: &[Value::Text(&text)],
+                subject,
+                ..Given::default()
+            };
+            self.is_found(column, from, (&is, &is_text), &given).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks the column of the tokens, with some tokens of it. Bytes are compared as they are.
+    pub(super) async fn tokens(
+        &self,
+        column: &Column,
+        tokens: &[Zeroizing<String>],
+    ) -> Result<(), BoxError> {
+        let holds = Holds::of_digest(&self.description.digest);
         if holds == Holds::Bytes {
             return Ok(());
         }
         let is = column.is_token(holds, "?token0");
-        for value in some {
-            let tokens = [Value::Text(&value)];
-            let constants = [(*value).clone()];
+        let is_text = format!("{} = ?token0", column.token_as_text(holds));
+        for token in tokens {
             let given = Given {
-                tokens: &tokens,
-                constants: &constants,
+                tokens: &[Value::Text(token)],
                 ..Given::default()
             };
-            self.is_found(column, (self.table, &is), (&text, &given))
+            self.is_found(column, self.table, (&is, &is_text), &given)
                 .await?;
         }
         Ok(())
     }
 }
 
-/// The error, unless the database has refused what it was asked.
-fn of_the_value(error: BoxError) -> Option<BoxError> {
+/// The error, unless the database has refused the statement.
+fn unless_refused(error: BoxError) -> Option<BoxError> {
     let refused = error
         .downcast_ref::<sqlx::Error>()
         .is_some_and(|error| error.as_database_error().is_some());

@@ -1,23 +1,25 @@
-//! Rows that refer to other rows of their table: each token to the one that it replaced, say.
+//! Rows that refer to other rows of their table, for example each token to the token that it replaced.
 
-use super::super::columns::{Column, column};
-use super::super::dialect::Dialect;
-use super::super::driver::{Pool, Value};
 use tower_logout::BoxError;
 
-/// A foreign key of the table to itself that keeps a row from being deleted before those that refer to
-/// it.
+use super::catalog::column;
+use super::column::Column;
+use crate::dialect::Dialect;
+use crate::pool::{Fetch, Row, SqlPool, Value};
+
+/// A foreign key of the table to itself: a row cannot be deleted before the rows that refer to it.
 #[derive(Debug)]
 pub(super) struct Reference {
     /// Column → the column that it refers to, both quoted.
     pairs: Vec<(String, String)>,
-    /// A column without which the row refers to none, quoted.
+    /// A column that can be `NULL`, so that the row refers to no other row. Quoted.
     nullable: Option<String>,
-    /// Whether those that refer to a row would be deleted with it.
+    /// Whether the rows that refer to a row would be deleted with it.
     cascades: bool,
 }
 
-/// Schema and table → constraint, column, the column that it refers to, what a `DELETE` does.
+/// Schema and table → for each pair of columns the constraint, the column, the column that it refers to, and
+/// the action of a `DELETE`.
 const POSTGRES: &str = "SELECT CAST(conname AS TEXT), CAST(child.attname AS TEXT), \
     CAST(parent.attname AS TEXT), CAST(confdeltype AS TEXT) \
     FROM pg_catalog.pg_constraint \
@@ -28,7 +30,7 @@ const POSTGRES: &str = "SELECT CAST(conname AS TEXT), CAST(child.attname AS TEXT
     (SELECT to_regclass(coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) \
     ORDER BY conname, position";
 
-/// Each of the two is told its table: otherwise MySQL opens all tables of all databases.
+/// Both views are told the table. Otherwise MySQL opens all tables of all databases.
 const MYSQL: &str = "SELECT k.constraint_name, k.column_name, k.referenced_column_name, r.delete_rule \
     FROM information_schema.referential_constraints AS r \
     JOIN information_schema.key_column_usage AS k ON k.constraint_name = r.constraint_name \
@@ -41,9 +43,9 @@ const SQLITE: &str = "SELECT CAST(k.id AS TEXT), k.\"from\", coalesce(k.\"to\", 
     (SELECT name FROM pragma_table_info(k.\"table\") WHERE pk = k.seq + 1)), k.on_delete \
     FROM pragma_foreign_key_list(?) AS k WHERE lower(k.\"table\") = lower(?) ORDER BY k.id, k.seq";
 
-/// The references within a table. `taken` are the columns that a store needs as they are.
+/// The references within a table. A store needs the columns `taken` as they are.
 pub(super) async fn references(
-    pool: &Pool,
+    pool: &SqlPool,
     (schema, table): (&str, &str),
     columns: &[Column],
     taken: &[&str],
@@ -55,16 +57,16 @@ pub(super) async fn references(
         Dialect::MySql => (MYSQL, vec![schema, table, schema, table]),
     };
     let values: Vec<_> = values.into_iter().map(Value::Text).collect();
-    let rows = pool.fetch(&dialect.numbered(sql).into(), &values).await?;
+    let read = |row: &dyn Row| Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.text(3)?));
+    let sql = dialect.numbered(sql).into();
     let mut last = None;
     let mut references: Vec<Reference> = Vec::new();
-    for row in rows {
-        let (constraint, child, parent) = (row.text(0)?, row.text(1)?, row.text(2)?);
-        let cascades = match &*row.text(3)?.to_ascii_lowercase() {
+    for (constraint, child, parent, action) in pool.fetch(&sql, &values, read).await? {
+        let cascades = match &*action.to_ascii_lowercase() {
             "n" | "d" | "set null" | "set default" => continue,
             action => matches!(action, "c" | "cascade"),
         };
-        // MySQL cascades fifteen rows deep and no further.
+        // MySQL cascades at most fifteen rows deep.
         if cascades && dialect != Dialect::MySql {
             continue;
         }
@@ -91,8 +93,8 @@ pub(super) async fn references(
 }
 
 impl Reference {
-    /// Takes away what refers to the rows that are about to go, be it one of them or not. With a
-    /// cascade, the others that refer to them go as well.
+    /// Removes the references to the rows that are about to go, also from other rows. With a cascade, other
+    /// rows that refer to them go as well.
     pub(super) fn unlink(&self, dialect: Dialect, table: &str, which: &str) -> Option<String> {
         let nullable = self.nullable.as_ref()?;
         if self.cascades {
@@ -121,14 +123,14 @@ impl Reference {
         ))
     }
 
-    /// Whether a row can never go. MySQL keeps one that refers to itself, and where each has to refer to
-    /// one, there is such a row.
+    /// Whether some row can never be deleted. MySQL keeps a row that refers to itself, and if each row has to
+    /// refer to a row, there is such a row.
     pub(super) fn keeps_rows(&self, dialect: Dialect) -> bool {
         dialect == Dialect::MySql && self.nullable.is_none()
     }
 
-    /// Whether no other row of those that are about to go refers to a row. In SQLite they go leaves first,
-    /// where each has to refer to one. Postgres looks when all of a statement's rows are gone.
+    /// Whether none of the rows that are about to go refers to a row. If each row has to refer to a row, SQLite
+    /// deletes the leaves first. Postgres checks when all rows of a statement are gone.
     pub(super) fn is_leaf(&self, dialect: Dialect, table: &str, which: &str) -> Option<String> {
         if self.nullable.is_some() || dialect != Dialect::Sqlite {
             return None;

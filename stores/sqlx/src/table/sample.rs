@@ -1,80 +1,85 @@
-//! Whether the digests that a table holds are written as they are said to be.
+//! Whether the digests in a table are written as the application says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tower_logout::BoxError;
 use zeroize::Zeroizing;
 
-use super::super::driver::Pool;
-use super::super::written::Written;
-use super::description::ExistingTable;
-use super::statements::Table;
-use crate::TableError;
-use tower_logout::BoxError;
+use super::builder::Description;
+use super::error::TableError;
+use super::shape::Shape;
+use crate::encoding::Encoding;
+use crate::pool::{Fetch, SqlPool};
 
-/// How many rows are looked at.
+/// How many rows are read.
 const ROWS: usize = 20;
 
-/// A few rows of the table. It is looked at when the store is made, and where there was none yet, before
-/// the first token that is not found is believed to be unknown.
+/// A few rows of the table. They are checked when the store is made, and if the table was empty then, again
+/// before the first token that is not found counts as unknown.
 #[derive(Debug)]
 pub(super) struct Sample {
     sql: Arc<str>,
-    written: Written,
+    /// `None` for tokens in clear, which may look like anything.
+    encoding: Option<Encoding>,
     table: String,
     column: String,
-    has_fitted: AtomicBool,
+    is_checked: AtomicBool,
 }
 
 impl Sample {
-    /// `None` for tokens in clear, which may look like anything.
-    pub(super) fn of(description: &ExistingTable, table: &Table) -> Option<Self> {
-        let written = description.format.digest_written()?;
-        let name = table.dialect.quote(&table.token.name);
-        let text = table.token.token_as_text(table.holds);
-        let from = &table.name;
+    pub(super) fn new(description: &Description, shape: &Shape) -> Self {
+        let name = shape.dialect.quote(&shape.token.name);
+        let text = shape.token.token_as_text(shape.holds);
+        let from = &shape.name;
         let sql = format!("SELECT {text} FROM {from} WHERE {name} IS NOT NULL LIMIT {ROWS}");
-        Some(Self {
+        Self {
             sql: sql.into(),
-            written,
+            encoding: description.digest.encoding(),
             table: description.table.clone(),
-            column: table.token.name.clone(),
-            has_fitted: AtomicBool::new(false),
-        })
+            column: shape.token.name.clone(),
+            is_checked: AtomicBool::new(false),
+        }
     }
 
-    pub(super) async fn check(&self, pool: &Pool) -> Result<(), BoxError> {
-        if self.has_fitted.load(Ordering::Relaxed) {
+    /// The tokens of the rows, as text.
+    pub(super) async fn tokens(&self, pool: &SqlPool) -> Result<Vec<Zeroizing<String>>, BoxError> {
+        // Bytes that are no text are `NULL` as text.
+        let tokens = pool.fetch(&self.sql, &[], |row| {
+            Ok(Zeroizing::new(row.text_or_null(0)?.unwrap_or_default()))
+        });
+        tokens.await
+    }
+
+    /// Whether all tokens are written as the application says.
+    pub(super) fn check(&self, tokens: &[Zeroizing<String>]) -> Result<(), TableError> {
+        let Some(encoding) = self.encoding else {
             return Ok(());
+        };
+        let fits = |text: &str| match encoding {
+            // Each byte is two hexadecimal digits.
+            Encoding::Bytes => text.len() == encoding.len() * 2,
+            encoding => encoding.fits(text),
+        };
+        if let Some(other) = tokens.iter().find(|text| !fits(text)) {
+            return Err(TableError::OtherDigest {
+                table: self.table.clone(),
+                column: self.column.clone(),
+                wanted: encoding.name(),
+                seen: match encoding {
+                    Encoding::Bytes => format!("{} bytes", other.len() / 2),
+                    _ => Encoding::describe(other),
+                },
+            });
         }
-        let rows = pool.fetch(&self.sql, &[]).await?;
-        for row in &rows {
-            let text = Zeroizing::new(row.text(0)?);
-            if !self.fits(&text) {
-                return Err(self.other_format(&text).into());
-            }
-        }
-        self.has_fitted.store(!rows.is_empty(), Ordering::Relaxed);
+        self.is_checked.store(!tokens.is_empty(), Ordering::Relaxed);
         Ok(())
     }
 
-    fn fits(&self, text: &str) -> bool {
-        match self.written {
-            // Their hexadecimal digits are two each.
-            Written::Bytes => text.len() == self.written.len() * 2,
-            written => written.fits(text),
+    pub(super) async fn check_unless_checked(&self, pool: &SqlPool) -> Result<(), BoxError> {
+        if self.encoding.is_some() && !self.is_checked.load(Ordering::Relaxed) {
+            self.check(&self.tokens(pool).await?)?;
         }
-    }
-
-    fn other_format(&self, seen: &str) -> TableError {
-        TableError::OtherFormat {
-            table: self.table.clone(),
-            column: self.column.clone(),
-            wanted: self.written.name(),
-            seen: match self.written {
-                Written::Bytes => format!("{} bytes", seen.len() / 2),
-                _ => Written::describe(seen),
-            },
-        }
+        Ok(())
     }
 }

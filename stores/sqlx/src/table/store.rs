@@ -1,59 +1,121 @@
-//! The store over an application's table.
+//! The store over an existing table.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-
-use super::super::driver::{Pool, Transaction, Value};
-use super::super::statement::Given;
-use super::super::token_format::TokenFormat;
-use super::group::Seen;
-use super::sample::Sample;
-use super::statements::{Statements, Table};
-use tower_logout::Token;
 use tower_logout::store::SessionId;
-use tower_logout::{BoxError, Revocation, TokenStore};
+use tower_logout::{BoxError, Revocation, Token, TokenStore};
 
-/// A [`TokenStore`] over a table that an application has already. Made by
-/// [`ExistingTable::connect`](crate::ExistingTable::connect). Clones share their pool.
+use super::builder::TableStoreBuilder;
+use super::group::Seen;
+use super::queries::Queries;
+use super::sample::Sample;
+use super::shape::Shape;
+use crate::digest::TokenDigest;
+use crate::pool::{SqlPool, Transaction, Value};
+
+/// A store over the table in which your application keeps its refresh tokens.
+///
+/// Your application goes on opening and rotating sessions itself; the store ends them. A refresh has to change
+/// or delete the row of the token that it replaces, in the transaction that inserts the next token. Together
+/// with a [`session_column`](TableStoreBuilder::session_column), no refresh in flight then undoes a logout: the
+/// logout waits for that row, and deletes until the session has no row. Without a session column, a refresh
+/// that has replaced the token already goes on.
+///
+/// Rows that refer to each other, for example each to the row that it replaced, are ended together. If other
+/// tables refer to the rows, or the rows have to be kept, the store can
+/// [mark](TableStoreBuilder::mark_ended) them instead of deleting them.
+///
+/// The [`SessionId`] and the subject are the values of their columns, as the database casts them to text. Bytes
+/// that are no text (MySQL's `BINARY(16)`, a `BLOB` of SQLite) are shown as upper-case hexadecimal digits.
+///
+/// Clones share their pool.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_logout::BoxError> {
+/// use tower_logout::LogoutLayer;
+/// use tower_logout_sqlx::{TableStore, TokenDigest};
+///
+/// # let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1)
+/// #     .connect("sqlite::memory:").await?;
+/// # sqlx::query("CREATE TABLE refresh_tokens (token_hash TEXT, family_id TEXT, user_id INT)")
+/// #     .execute(&pool).await?;
+/// let store = TableStore::builder("refresh_tokens", "token_hash", TokenDigest::sha256().hex())
+///     .session_column("family_id")
+///     .connect(pool)
+///     .await?;
+/// let layer = LogoutLayer::new(store);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
+///
+/// # Subjects
+///
+/// A logout of [`Scope::All`](tower_logout::Scope::All) or [`Scope::Others`](tower_logout::Scope::Others) needs
+/// a `TableStore<WithSubjects>`, which [`subject_column`](TableStoreBuilder::subject_column) makes. Without
+/// that column, such a logout does not compile:
+///
+/// ```compile_fail,E0277
+/// use tower_logout::{LogoutLayer, Scope};
+///
+/// fn layer(store: tower_logout_sqlx::TableStore) {
+///     LogoutLayer::builder(store).scoped_path("/auth/logout-all", Scope::All);
+/// }
+/// ```
 #[derive(Clone, Debug)]
-pub struct TableStore {
-    pub(super) pool: Pool,
-    pub(super) format: TokenFormat,
-    statements: Arc<Statements>,
-    pub(super) constants: Arc<[String]>,
-    sample: Option<Arc<Sample>>,
+pub struct TableStore<S = ()> {
+    pub(super) pool: SqlPool,
+    pub(super) digest: TokenDigest,
+    pub(super) queries: Arc<Queries>,
+    sample: Arc<Sample>,
+    pub(super) subjects: S,
 }
 
 impl TableStore {
+    /// Describes a table with a column that holds the tokens' digests. All names are quoted.
+    ///
+    /// ```
+    /// use tower_logout_sqlx::{TableStore, TokenDigest};
+    ///
+    /// let builder = TableStore::builder("tokens", "token_hash", TokenDigest::sha256());
+    /// ```
+    pub fn builder(
+        table: impl Into<String>,
+        token_column: impl Into<String>,
+        digest: TokenDigest,
+    ) -> TableStoreBuilder {
+        TableStoreBuilder::new(table.into(), token_column.into(), digest)
+    }
+}
+
+impl<S> TableStore<S> {
     pub(super) fn new(
-        pool: Pool,
-        format: TokenFormat,
-        table: &Table,
-        sample: Option<Sample>,
+        pool: SqlPool,
+        digest: TokenDigest,
+        (shape, sample): (&Shape, Sample),
+        subjects: S,
     ) -> Self {
         Self {
             pool,
-            format,
-            statements: Arc::new(table.statements()),
-            constants: table.constants().into(),
-            sample: sample.map(Arc::new),
+            digest,
+            queries: Arc::new(Queries::new(shape)),
+            sample: Arc::new(sample),
+            subjects,
         }
     }
 
-    /// Ends the sessions of the rows that a token has, and the rows without a session themselves.
+    /// Ends the sessions of a token's rows, and the rows without a session.
     async fn end(
         &self,
         transaction: &mut Transaction,
         rows: &[Seen],
         token: Value<'_>,
     ) -> Result<Revocation, BoxError> {
-        let by_token = Given {
-            tokens: &[token],
-            constants: &self.constants,
-            ..Given::default()
-        };
         let mut revocation = Revocation::NotFound;
         let ids: BTreeSet<_> = rows
             .iter()
@@ -61,14 +123,7 @@ impl TableStore {
             .collect();
         let has_sessions = !ids.is_empty();
         for id in ids {
-            let Some(group) = &self.statements.session else {
-                continue;
-            };
-            let given = Given {
-                ids: &[Value::Text(id)],
-                ..by_token
-            };
-            let ended = group.end(transaction, &given, false).await?;
+            let ended = self.queries.end_session(transaction, id).await?;
             let of_session = |row: &&Seen| row.session.as_deref() == Some(id);
             if ended.any_live(rows.iter().filter(of_session)) {
                 revocation = revocation.and(Revocation::from_iter([SessionId::new(id)]));
@@ -76,76 +131,45 @@ impl TableStore {
         }
         let alone = |row: &&Seen| row.session.is_none() && row.open;
         if rows.iter().any(|row| alone(&row)) {
-            let ended = self
-                .statements
-                .token
-                .end(transaction, &by_token, false)
-                .await?;
+            let ended = self.queries.end_token(transaction, token).await?;
             if ended.any_live(rows.iter().filter(alone)) {
                 revocation = revocation.and(Revocation::Revoked);
             }
         }
-        if !has_sessions {
-            return Ok(revocation);
-        }
-        // Its row may have been told by its session alone.
-        let look = &self.statements.by_token;
-        let left = transaction
-            .fetch(&look.sql, &look.values(&by_token))
-            .await?;
-        if Seen::all(&left)?.iter().any(|row| row.open) {
-            return Err(
-                "the row of the token is still there: its session is not equal to itself as text"
-                    .into(),
-            );
+        // The rows of a session were found by its id alone.
+        if has_sessions {
+            let left = self.queries.rows(&mut *transaction, token).await?;
+            if left.iter().any(|row| row.open) {
+                return Err(
+                    "the row of the token is still there: its session does not equal itself as text"
+                        .into(),
+                );
+            }
         }
         Ok(revocation)
     }
 }
 
 #[async_trait]
-impl TokenStore for TableStore {
+impl<S: Send + Sync + 'static> TokenStore for TableStore<S> {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        let Some(stored) = self.format.apply(token, self.pool.dialect()) else {
+        let Some(stored) = self.digest.apply(token, self.pool.dialect()) else {
             return Ok(Revocation::NotFound);
         };
-        let by_token = Given {
-            tokens: &[stored.value()],
-            constants: &self.constants,
-            ..Given::default()
-        };
-        // Without a lock: a refresh may take the row away, and the session goes on.
-        let look = &self.statements.by_token;
-        let values = look.values(&by_token);
-        let rows = Seen::all(&self.pool.fetch(&look.sql, &values).await?)?;
+        let token = stored.value();
+        // Without a lock: a refresh may delete the row, and its session goes on.
+        let mut rows = self.queries.rows(&self.pool, token).await?;
         let mut transaction = self.pool.begin().await?;
-        let ended = if rows.is_empty() {
-            // A replica that lags may know nothing of the row, and begins no transaction that writes.
-            let rows = transaction.fetch(&look.sql, &values).await;
-            match rows.and_then(|rows| Seen::all(&rows)) {
-                Ok(rows) => self.end(&mut transaction, &rows, stored.value()).await,
-                Err(error) => Err(error),
-            }
-        } else {
-            self.end(&mut transaction, &rows, stored.value()).await
-        };
-        let revoked = finish(transaction, ended).await?;
-        if let (Revocation::NotFound, Some(sample)) = (&revoked, &self.sample) {
-            sample.check(&self.pool).await?;
+        if rows.is_empty() {
+            // A replica that lags may not have the row yet. A transaction that writes only begins on the
+            // primary.
+            rows = self.queries.rows(&mut transaction, token).await?;
+        }
+        let ended = self.end(&mut transaction, &rows, token).await;
+        let revoked = transaction.finish(ended).await?;
+        if revoked == Revocation::NotFound {
+            self.sample.check_unless_checked(&self.pool).await?;
         }
         Ok(revoked)
     }
-}
-
-/// Commits what was done, or rolls back what failed.
-pub(super) async fn finish<T>(
-    transaction: Transaction,
-    done: Result<T, BoxError>,
-) -> Result<T, BoxError> {
-    if done.is_ok() {
-        transaction.commit().await?;
-    } else {
-        drop(transaction);
-    }
-    done
 }

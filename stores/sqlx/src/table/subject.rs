@@ -1,33 +1,36 @@
-//! The store over an application's table that says whose its sessions are.
+//! The sessions of a subject in an existing table.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tower_logout::store::SubjectStore;
+use tower_logout::{BoxError, Revocation, Token};
 
-use super::super::KEPT;
-use super::super::columns::Column;
-use super::super::dialect::Dialect;
-use super::super::driver::{Transaction, Value};
-use super::super::statement::Given;
+use super::column::Holds;
 use super::group::Seen;
-use super::held::{Held, HeldValue};
-use super::statements::{BATCH, SubjectStatements, Table};
-use super::store::{TableStore, finish};
-use tower_logout::Token;
-use tower_logout::store::{SessionId, SubjectStore};
-use tower_logout::{BoxError, Revocation, TokenStore};
+use super::held::Held;
+use super::queries::SubjectQueries;
+use super::store::TableStore;
+use crate::dialect::Dialect;
+use crate::pool::Transaction;
+use crate::pool::failure::rows_are_kept;
 
-/// A [`SubjectStore`] over a table that an application has already. Made by
-/// [`ExistingTable::connect_with_subject`](crate::ExistingTable::connect_with_subject). Clones share
-/// their pool.
+/// Says that a [`TableStore`] knows the subjects of its sessions, and is a [`SubjectStore`].
+///
+/// ```
+/// use tower_logout_sqlx::{TableStore, WithSubjects};
+///
+/// struct App {
+///     tokens: TableStore<WithSubjects>,
+/// }
+/// ```
 #[derive(Clone, Debug)]
-pub struct SubjectTableStore {
-    table: TableStore,
-    statements: Arc<SubjectStatements>,
+pub struct WithSubjects {
+    pub(super) queries: Arc<SubjectQueries>,
 }
 
-/// What a logout leaves as it is.
+/// The sessions that a logout keeps.
 #[derive(Default)]
 struct Kept {
     sessions: HashSet<String>,
@@ -35,10 +38,8 @@ struct Kept {
     tokens: HashSet<Held>,
 }
 
-/// How often a subject's rows are looked for. What comes later is a login at the same time.
+/// How often the rows of a subject are read. A row that comes later is a login at the same time.
 const ROUNDS: usize = 3;
-
-const UNEQUAL: &str = "the subject of the token's row is not equal to itself as text";
 
 impl Kept {
     fn holds(&self, row: &Seen) -> bool {
@@ -48,70 +49,52 @@ impl Kept {
             (None, None) => true,
         }
     }
+
+    fn add(&mut self, row: Seen) {
+        match (row.live, row.session, row.token) {
+            (true, Some(session), _) => _ = self.sessions.insert(session),
+            (true, None, Some(token)) => _ = self.tokens.insert(token),
+            _ => {}
+        }
+    }
 }
 
-impl SubjectTableStore {
-    pub(super) fn new(table: TableStore, looked_at: &Table, subject: &Column) -> Self {
-        Self {
-            table,
-            statements: Arc::new(looked_at.of_subject(subject)),
-        }
-    }
-
-    fn given<'v>(&'v self, subject: &'v str) -> Given<'v> {
-        Given {
-            subject,
-            constants: &self.table.constants,
-            ..Given::default()
-        }
-    }
-
-    /// What the live ones of these tokens keep. Each that is the subject's has to be found by it.
+impl TableStore<WithSubjects> {
+    /// The sessions that the live ones of these tokens keep. A token of the subject has to be found by the
+    /// subject.
     async fn kept(
         &self,
         transaction: &mut Transaction,
         subject: &str,
         keep: &[Token],
     ) -> Result<Kept, BoxError> {
+        let queries = &self.subjects.queries;
         let mut kept = Kept::default();
         for token in keep {
-            let Some(stored) = self.table.format.apply(token, self.table.pool.dialect()) else {
+            let Some(stored) = self.digest.apply(token, self.pool.dialect()) else {
                 continue;
             };
-            let given = Given {
-                tokens: &[stored.value()],
-                ..self.given(subject)
-            };
-            let (by_token, is_of_subject) =
-                (&self.statements.by_token, &self.statements.is_of_subject);
-            let rows = transaction
-                .fetch(&by_token.sql, &by_token.values(&given))
-                .await?;
-            let mut found = None;
-            for row in &rows {
-                if row.text_or_null(4)?.as_deref() == Some(subject) && found.is_none() {
-                    let values = is_of_subject.values(&given);
-                    let same = transaction.fetch(&is_of_subject.sql, &values).await?;
-                    let again = transaction
-                        .fetch(&by_token.sql, &by_token.values(&given))
-                        .await?;
-                    if same.is_empty() && !again.is_empty() {
-                        return Err(UNEQUAL.into());
-                    }
-                    found = Some(());
-                }
-                let row = Seen::read(row)?;
-                match (row.live, row.session, row.token) {
-                    (true, Some(session), _) => _ = kept.sessions.insert(session),
-                    (true, None, Some(token)) => _ = kept.tokens.insert(token),
-                    _ => {}
-                }
+            let token = stored.value();
+            let rows = queries.rows_of_token(&mut *transaction, token).await?;
+            let is_of_subject = rows.iter().any(|(_, of)| of.as_deref() == Some(subject));
+            if is_of_subject
+                && !queries.has_token(transaction, subject, token).await?
+                && !self
+                    .queries
+                    .rows(&mut *transaction, token)
+                    .await?
+                    .is_empty()
+            {
+                return Err("the subject of the token's row does not equal itself as text".into());
+            }
+            for (row, _) in rows {
+                kept.add(row);
             }
         }
         Ok(kept)
     }
 
-    async fn end(
+    async fn end_subject(
         &self,
         transaction: &mut Transaction,
         subject: &str,
@@ -120,23 +103,33 @@ impl SubjectTableStore {
         let kept = self.kept(transaction, subject, keep).await?;
         let mut revocation = Revocation::NotFound;
         let mut before = HashSet::new();
-        for round in 0..=ROUNDS {
-            let look = &self.statements.rows;
-            let values = look.values(&self.given(subject));
-            let mut rows = Seen::all(&transaction.fetch(&look.sql, &values).await?)?;
-            rows.retain(|row| !kept.holds(row));
-            if rows.iter().any(|row| before.contains(&row.token)) {
-                return Err(KEPT.into());
-            }
-            // What came after the last round is a login that was made meanwhile.
-            if rows.is_empty() || round == ROUNDS {
-                break;
+        for _ in 0..ROUNDS {
+            let rows = self.open_rows(transaction, subject, &kept, &before).await?;
+            if rows.is_empty() {
+                return Ok(revocation);
             }
             let ended = self.end_rows(transaction, subject, &rows).await?;
             revocation = revocation.and(ended);
             before.extend(rows.into_iter().map(|row| row.token));
         }
+        self.open_rows(transaction, subject, &kept, &before).await?;
         Ok(revocation)
+    }
+
+    /// The rows of a subject that have to end. A row that was ended before is an error.
+    async fn open_rows(
+        &self,
+        transaction: &mut Transaction,
+        subject: &str,
+        kept: &Kept,
+        before: &HashSet<Option<Held>>,
+    ) -> Result<Vec<Seen>, BoxError> {
+        let mut rows = self.subjects.queries.rows(transaction, subject).await?;
+        rows.retain(|row| !kept.holds(row));
+        if rows.iter().any(|row| before.contains(&row.token)) {
+            return Err(rows_are_kept());
+        }
+        Ok(rows)
     }
 
     async fn end_rows(
@@ -145,87 +138,41 @@ impl SubjectTableStore {
         subject: &str,
         rows: &[Seen],
     ) -> Result<Revocation, BoxError> {
-        let mut revocation = Revocation::NotFound;
-        // Each in one order: two of them do not wait for each other.
+        let queries = &self.subjects.queries;
+        // In one order, so that two logouts do not wait for each other.
         let ids: BTreeSet<_> = rows
             .iter()
             .filter_map(|row| row.session.as_deref())
             .collect();
-        let ids: Vec<_> = ids.into_iter().map(Value::Text).collect();
-        if let Some(sessions) = &self.statements.sessions {
-            for ids in ids.chunks(BATCH) {
-                let given = Given {
-                    ids,
-                    ..self.given(subject)
-                };
-                let ended = sessions.end(transaction, &given, true).await?;
-                let live = ended.rows.into_iter().filter(|row| row.live);
-                let named = live.filter_map(|row| row.session.map(SessionId::new));
-                revocation = revocation.and(Revocation::from_iter(named));
-            }
-        }
-        let holds = self.table.format.holds();
+        let sessions = queries.end_sessions(transaction, subject, ids.into_iter());
+        let ended = Revocation::from_iter(sessions.await?);
         let alone = rows.iter().filter(|row| row.session.is_none());
         let alone: BTreeSet<_> = alone.filter_map(|row| row.token.as_ref()).collect();
-        let alone: Vec<_> = alone.into_iter().map(|held| held.value(holds)).collect();
-        let alone: Vec<_> = alone.iter().map(HeldValue::value).collect();
-        for tokens in alone.chunks(BATCH) {
-            let given = Given {
-                tokens,
-                ..self.given(subject)
-            };
-            let ended = self
-                .statements
-                .tokens
-                .end(transaction, &given, true)
-                .await?;
-            if ended.rows.iter().any(|row| row.live) {
-                revocation = revocation.and(Revocation::Revoked);
-            }
+        let holds = Holds::of_digest(&self.digest);
+        let alone = alone.into_iter().map(|held| held.value(holds));
+        if queries.end_tokens(transaction, subject, alone).await? {
+            return Ok(ended.and(Revocation::Revoked));
         }
-        Ok(revocation)
+        Ok(ended)
     }
 }
 
 #[async_trait]
-impl TokenStore for SubjectTableStore {
-    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-        self.table.revoke(token).await
-    }
-}
-
-#[async_trait]
-impl SubjectStore for SubjectTableStore {
+impl SubjectStore for TableStore<WithSubjects> {
     async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
-        let pool = &self.table.pool;
-        let Some(stored) = self.table.format.apply(token, pool.dialect()) else {
+        let Some(stored) = self.digest.apply(token, self.pool.dialect()) else {
             return Ok(None);
         };
-        let tokens = [stored.value()];
-        let given = Given {
-            tokens: &tokens,
-            ..self.given("")
-        };
-        let look = &self.statements.by_token;
-        for row in pool.fetch(&look.sql, &look.values(&given)).await? {
-            let Some(subject) = row.text_or_null(4)? else {
+        let queries = &self.subjects.queries;
+        for (row, subject) in queries.rows_of_token(&self.pool, stored.value()).await? {
+            let Some(subject) = subject else {
                 continue;
             };
-            let seen = Seen::read(&row)?;
-            let mut live = seen.live;
-            if let (false, Some(id), Some(of_session)) =
-                (live, &seen.session, &self.statements.of_session)
-            {
-                let given = Given {
-                    ids: &[Value::Text(id)],
-                    ..given
-                };
-                let rows = pool
-                    .fetch(&of_session.sql, &of_session.values(&given))
-                    .await?;
-                live = Seen::all(&rows)?.iter().any(|row| row.live);
-            }
-            if live {
+            let is_live = match &row.session {
+                Some(session) if !row.live => queries.is_live(&self.pool, session).await?,
+                _ => row.live,
+            };
+            if is_live {
                 return Ok(Some(subject));
             }
         }
@@ -233,13 +180,12 @@ impl SubjectStore for SubjectTableStore {
     }
 
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
-        let pool = &self.table.pool;
-        if pool.dialect() == Dialect::Postgres && subject.contains('\0') {
-            // It has no text with a zero in it.
+        if self.pool.dialect() == Dialect::Postgres && subject.contains('\0') {
+            // Text in Postgres has no zero byte.
             return Ok(Revocation::NotFound);
         }
-        let mut transaction = pool.begin().await?;
-        let ended = self.end(&mut transaction, subject, keep).await;
-        finish(transaction, ended).await
+        let mut transaction = self.pool.begin().await?;
+        let ended = self.end_subject(&mut transaction, subject, keep).await;
+        transaction.finish(ended).await
     }
 }

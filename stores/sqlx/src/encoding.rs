@@ -1,10 +1,10 @@
-//! How bytes are written as text.
+//! How a digest is written as text.
 
 use hex::encode as hex;
 
-/// How a digest is written.
+/// How a digest of 32 bytes is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(crate) enum Encoding {
     Bytes,
     Hex,
     UpperHex,
@@ -14,9 +14,9 @@ pub(super) enum Written {
     Base64UrlUnpadded,
 }
 
-impl Written {
-    /// Bytes as text, if they are written as text.
-    pub(super) fn text(self, bytes: &[u8]) -> Option<String> {
+impl Encoding {
+    /// The text of a digest, unless the digest is written as bytes.
+    pub(crate) fn text(self, bytes: &[u8]) -> Option<String> {
         Some(match self {
             Self::Bytes => return None,
             Self::Hex => hex(bytes),
@@ -28,8 +28,8 @@ impl Written {
         })
     }
 
-    /// How long a digest is.
-    pub(super) fn len(self) -> usize {
+    /// The length of a digest, in bytes or characters.
+    pub(crate) fn len(self) -> usize {
         match self {
             Self::Bytes => 32,
             Self::Hex | Self::UpperHex => 64,
@@ -38,8 +38,8 @@ impl Written {
         }
     }
 
-    /// Whether a text can be a digest that is written so.
-    pub(super) fn fits(self, text: &str) -> bool {
+    /// Whether a text can be a digest in this encoding.
+    pub(crate) fn fits(self, text: &str) -> bool {
         let is = |also: &[u8]| {
             let digits = text.trim_end_matches('=').bytes();
             let mut digits = digits.filter(|byte| !byte.is_ascii_alphanumeric());
@@ -62,8 +62,8 @@ impl Written {
             }
     }
 
-    /// The words for it.
-    pub(super) fn name(self) -> &'static str {
+    /// The words for this encoding.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bytes => "32 bytes",
             Self::Hex => "64 lower-case hexadecimal digits",
@@ -75,20 +75,20 @@ impl Written {
         }
     }
 
-    /// What a text looks like, in words that show nothing of it.
-    pub(super) fn describe(text: &str) -> String {
-        const TEXTS: [Written; 6] = [
-            Written::Hex,
-            Written::UpperHex,
-            Written::Base64,
-            Written::Base64Unpadded,
-            Written::Base64Url,
-            Written::Base64UrlUnpadded,
+    /// A text in words that show nothing of the text.
+    pub(crate) fn describe(text: &str) -> String {
+        const TEXTS: [Encoding; 6] = [
+            Encoding::Hex,
+            Encoding::UpperHex,
+            Encoding::Base64,
+            Encoding::Base64Unpadded,
+            Encoding::Base64Url,
+            Encoding::Base64UrlUnpadded,
         ];
-        let written = TEXTS.into_iter().find(|written| written.fits(text));
-        written.map_or_else(
+        let encoding = TEXTS.into_iter().find(|encoding| encoding.fits(text));
+        encoding.map_or_else(
             || format!("{} characters that are no SHA-256", text.chars().count()),
-            |written| written.name().to_owned(),
+            |encoding| encoding.name().to_owned(),
         )
     }
 }
@@ -127,23 +127,23 @@ mod tests {
     fn base64_is_that_of_the_rfc() {
         // RFC 4648 §10.
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
-            assert_eq!(Written::Base64.text(bytes.as_bytes()).unwrap(), text);
+            assert_eq!(Encoding::Base64.text(bytes.as_bytes()).unwrap(), text);
             let unpadded = text.trim_end_matches('=');
             assert_eq!(
-                Written::Base64Unpadded.text(bytes.as_bytes()).unwrap(),
+                Encoding::Base64Unpadded.text(bytes.as_bytes()).unwrap(),
                 unpadded
             );
         }
-        assert_eq!(Written::Base64.text(&[0xfb, 0xff]).unwrap(), "+/8=");
-        assert_eq!(Written::Base64Url.text(&[0xfb, 0xff]).unwrap(), "-_8=");
+        assert_eq!(Encoding::Base64.text(&[0xfb, 0xff]).unwrap(), "+/8=");
+        assert_eq!(Encoding::Base64Url.text(&[0xfb, 0xff]).unwrap(), "-_8=");
         assert_eq!(
-            Written::Base64UrlUnpadded.text(&[0xfb, 0xff]).unwrap(),
+            Encoding::Base64UrlUnpadded.text(&[0xfb, 0xff]).unwrap(),
             "-_8"
         );
     }
 
     #[test]
-    fn a_digest_is_told_by_its_looks() {
+    fn an_encoding_is_recognised() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let base64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
         let seen = [
@@ -153,9 +153,9 @@ mod tests {
             ("secret", "6 characters that are no SHA-256"),
         ];
         for (text, name) in seen {
-            assert_eq!(Written::describe(text), name);
+            assert_eq!(Encoding::describe(text), name);
         }
-        assert!(!Written::Base64Url.fits(base64));
-        assert!(!Written::Base64Unpadded.fits(base64));
+        assert!(!Encoding::Base64Url.fits(base64));
+        assert!(!Encoding::Base64Unpadded.fits(base64));
     }
 }

@@ -1,19 +1,22 @@
-//! Statements whose parameters have names.
+//! A statement whose parameters have names.
 
 use std::sync::Arc;
 
-use super::dialect::{Dialect, quoted};
-use super::driver::Value;
+use tower_logout::BoxError;
+
+use crate::dialect::{Dialect, quoted};
+use crate::pool::{Decode, Fetch, SqlPool, Transaction, Value};
 
 /// A statement and its parameters, in their order.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub(super) sql: Arc<str>,
     parameters: Vec<Parameter>,
+    /// The values that are the same in each call.
+    constants: Arc<[String]>,
 }
 
-/// What a parameter stands for. In the text of a statement it is `?token0`, `?id0`, `?subject0` or
-/// `?constant0`.
+/// A parameter. In the text of a statement it is `?token0`, `?id0`, `?subject` or `?constant0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parameter {
     Token(usize),
@@ -22,18 +25,17 @@ enum Parameter {
     Constant(usize),
 }
 
-/// The values of a statement. Where there are fewer than a statement asks for, the last one is given
-/// again.
+/// The values of a statement. If there are fewer tokens or ids than a statement has parameters, the last one
+/// is used again.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Given<'v> {
     pub(super) tokens: &'v [Value<'v>],
     pub(super) ids: &'v [Value<'v>],
     pub(super) subject: &'v str,
-    pub(super) constants: &'v [String],
 }
 
 impl Statement {
-    pub(super) fn new(dialect: Dialect, template: &str) -> Self {
+    pub(super) fn new(dialect: Dialect, template: &str, constants: &Arc<[String]>) -> Self {
         let mut sql = String::with_capacity(template.len());
         let mut parameters = Vec::new();
         for (quoted, piece) in quoted(template) {
@@ -67,11 +69,38 @@ impl Statement {
         Self {
             sql: sql.into(),
             parameters,
+            constants: Arc::clone(constants),
         }
     }
 
+    /// Runs a statement that reads.
+    pub(super) async fn fetch<T: Send>(
+        &self,
+        on: impl Fetch,
+        given: &Given<'_>,
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, BoxError> {
+        on.fetch(&self.sql, &self.values(given), decode).await
+    }
+
+    /// Runs a statement that writes, and returns how many rows it changed.
+    pub(super) async fn execute(
+        &self,
+        transaction: &mut Transaction,
+        given: &Given<'_>,
+    ) -> Result<u64, BoxError> {
+        transaction.execute(&self.sql, &self.values(given)).await
+    }
+
+    /// Runs a statement that writes, in a transaction of its own.
+    pub(super) async fn execute_alone(&self, pool: &SqlPool) -> Result<(), BoxError> {
+        pool.execute(&self.sql, &self.values(&Given::default()))
+            .await?;
+        Ok(())
+    }
+
     /// The values in the order of the parameters.
-    pub(super) fn values<'v>(&self, given: &Given<'v>) -> Vec<Value<'v>> {
+    fn values<'v>(&'v self, given: &Given<'v>) -> Vec<Value<'v>> {
         let nth = |values: &'v [Value<'v>], index: usize| {
             let value = values.get(index).or(values.last());
             value.copied().unwrap_or(Value::Text(""))
@@ -81,7 +110,7 @@ impl Statement {
             Parameter::Id(index) => nth(given.ids, index),
             Parameter::Subject => Value::Text(given.subject),
             Parameter::Constant(index) => {
-                Value::Text(given.constants.get(index).map_or("", String::as_str))
+                Value::Text(self.constants.get(index).map_or("", String::as_str))
             }
         };
         self.parameters.iter().map(value).collect()
@@ -108,29 +137,28 @@ mod tests {
     fn texts(values: &[Value<'_>]) -> Vec<String> {
         let text = |value: &Value<'_>| match value {
             Value::Text(text) => (*text).to_owned(),
-            _ => unreachable!("all are text"),
+            _ => unreachable!("each is text"),
         };
         values.iter().map(text).collect()
     }
 
     #[test]
-    fn parameters_are_told_by_their_names_and_not_by_those_of_columns() {
+    fn a_question_mark_in_a_quoted_name_is_no_parameter() {
         let template = "\"a?token0\" = ?id0 AND `b` = ?subject AND ?id0 AND ?id1 AND ?constant0";
-        let constants = ["revoked".to_owned()];
+        let constants = Arc::from(["revoked".to_owned()]);
         let given = Given {
             ids: &[Value::Text("7")],
             subject: "alice",
-            constants: &constants,
             ..Given::default()
         };
-        let postgres = Statement::new(Dialect::Postgres, template);
+        let postgres = Statement::new(Dialect::Postgres, template, &constants);
         assert_eq!(
             &*postgres.sql,
             "\"a?token0\" = $1 AND `b` = $2 AND $1 AND $3 AND $4"
         );
         let values = texts(&postgres.values(&given));
         assert_eq!(values, ["7", "alice", "7", "revoked"]);
-        let mysql = Statement::new(Dialect::MySql, template);
+        let mysql = Statement::new(Dialect::MySql, template, &constants);
         assert_eq!(
             &*mysql.sql,
             "\"a?token0\" = ? AND `b` = ? AND ? AND ? AND ?"

@@ -1,26 +1,30 @@
-//! How a store's tables are named, made and reached.
+//! How a store reaches and names its tables.
 
 use std::time::Duration;
 
-use super::driver::STATEMENT_TIMEOUT;
-use super::names::Names;
-use super::{SqlPool, SqlStore, migrations, schema};
 use tower_logout::BoxError;
 
-/// Makes a [`SqlStore`], where [`SqlStore::connect`] and [`SqlStore::new`] do not suit.
+use super::SqlStore;
+use crate::migrations;
+use crate::names::Names;
+use crate::pool::{STATEMENT_TIMEOUT, SqlPool, url};
+use crate::queries::Queries;
+use crate::row_security::check_row_security;
+
+/// Makes a [`SqlStore`] whose tables have other names, or are created by another user.
 ///
 /// # Rights
 ///
-/// Whoever serves logouts needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the tables
+/// The user who connects needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the tables
 /// `tower_logout_sessions` and `tower_logout_tokens`, and `SELECT` on `tower_logout_migrations`.
-/// [`migrate`](Self::migrate) creates the tables, as another user if need be.
+/// [`migrate`](Self::migrate) creates the tables, as another user if necessary.
 ///
 /// ```
 /// # async fn deploy(owner: impl Into<tower_logout_sqlx::SqlPool>) -> Result<(), tower_logout::BoxError> {
 /// use tower_logout_sqlx::SqlStore;
 ///
 /// let tables = SqlStore::builder().schema("auth").table_prefix("logout_");
-/// tables.clone().migrate(owner).await?; // once, as who may create tables
+/// tables.clone().migrate(owner).await?; // once, as a user who may create tables
 /// let store = tables.connect("postgres://app@localhost/app").await?;
 /// # Ok(())
 /// # }
@@ -34,8 +38,8 @@ pub struct SqlStoreBuilder {
 }
 
 impl SqlStoreBuilder {
-    /// What the names of the tables begin with: at most 32 letters, digits and underscores.
-    /// `tower_logout_` by default.
+    /// The beginning of the tables' names: at most 32 letters, digits and underscores. `tower_logout_` by
+    /// default.
     ///
     /// ```
     /// # use tower_logout_sqlx::SqlStore;
@@ -46,8 +50,8 @@ impl SqlStoreBuilder {
         self
     }
 
-    /// The schema (in MySQL, the database) that the tables are in, which exists already. Whatever the
-    /// connection finds by default. SQLite has none.
+    /// The schema (in MySQL, the database) of the tables, which has to exist. By default the schema that the
+    /// connection uses. SQLite has no schemas.
     ///
     /// ```
     /// # use tower_logout_sqlx::SqlStore;
@@ -58,8 +62,8 @@ impl SqlStoreBuilder {
         self
     }
 
-    /// Says that the policies of row level security in Postgres let the role see, change and delete all
-    /// rows of the tables. Not said by default: tables under policies are refused.
+    /// Accepts tables with row level security in Postgres. Its policies have to let the role see, change and
+    /// delete all rows. By default such tables are refused.
     ///
     /// ```
     /// # use tower_logout_sqlx::SqlStore;
@@ -70,8 +74,8 @@ impl SqlStoreBuilder {
         self
     }
 
-    /// How long a connection, and then the answer to each statement, is waited for: 3 seconds by
-    /// default, as [`SqlPool::with_statement_timeout`] says.
+    /// How long the store waits for a connection, and then for the answer to each statement. 3 seconds by
+    /// default. [`SqlPool::with_statement_timeout`] explains the details.
     ///
     /// ```
     /// # use tower_logout_sqlx::SqlStore;
@@ -84,11 +88,11 @@ impl SqlStoreBuilder {
         self
     }
 
-    /// Connects to the database of a URL as [`SqlStore::connect`] does, and looks at the tables.
+    /// Connects to the database of a URL as [`SqlStore::connect`] does, and checks the tables.
     ///
     /// # Errors
     ///
-    /// Those of [`build`](Self::build), or if the URL is malformed or of a database whose feature is
+    /// The errors of [`build`](Self::build), or if the URL is malformed or the feature of its database is
     /// off.
     ///
     /// ```
@@ -104,40 +108,39 @@ impl SqlStoreBuilder {
     /// ```
     pub async fn connect(self, url: &str) -> Result<SqlStore, BoxError> {
         let timeout = self.statement_timeout.unwrap_or(STATEMENT_TIMEOUT);
-        let pool = schema::connect(url, timeout).await?;
+        let pool = url::connect(url, timeout).await?;
         self.build(pool).await
     }
 
-    /// Looks at the tables through the application's own pool, and creates them where they are
-    /// missing and the user may do so. Nothing is written where they are up to date.
+    /// Checks the tables through your own pool, and creates them if they are missing and the user may create
+    /// tables. Nothing is written if they are up to date.
     ///
     /// # Errors
     ///
-    /// If the prefix is no name, the database cannot be reached, the tables are not up to date and
-    /// cannot be made so, they are under row level security
-    /// ([`TableError::RowSecurity`](crate::TableError::RowSecurity)), or the connections of a SQLite pool have `foreign_keys` switched off (sqlx
-    /// switches them on by default).
+    /// If the prefix is no name, the database cannot be reached, the tables are not up to date and cannot be
+    /// changed, they have row level security ([`TableError::RowSecurity`](crate::TableError::RowSecurity)), or
+    /// the connections of a SQLite pool have `foreign_keys` switched off (sqlx switches them on by default).
     pub async fn build(self, pool: impl Into<SqlPool>) -> Result<SqlStore, BoxError> {
         let mut pool = pool.into();
         if let Some(timeout) = self.statement_timeout {
             pool = pool.with_statement_timeout(timeout);
         }
-        let SqlPool(pool) = pool;
         self.names.check(pool.dialect())?;
-        schema::check(&pool).await?;
+        pool.check_settings().await?;
         migrations::migrate(&pool, &self.names).await?;
         if !self.policies_allow_all {
             let schema = self.names.schema.as_deref().unwrap_or_default();
             for table in ["sessions", "tokens"] {
                 let table = format!("{}{table}", self.names.prefix);
-                schema::check_row_security(&pool, schema, &table).await?;
+                check_row_security(&pool, schema, &table).await?;
             }
         }
-        Ok(SqlStore::over(pool, &self.names))
+        let queries = Queries::new(pool.dialect(), self.names);
+        Ok(SqlStore::over(pool, queries))
     }
 
-    /// Creates the tables, or brings them up to date, and no more: for a deployment whose server may
-    /// not. Nothing is written where they are up to date.
+    /// Creates the tables or brings them up to date, for a deployment whose server may not create tables.
+    /// Nothing is written if they are up to date.
     ///
     /// # Errors
     ///
@@ -151,7 +154,7 @@ impl SqlStoreBuilder {
     /// # }
     /// ```
     pub async fn migrate(self, pool: impl Into<SqlPool>) -> Result<(), BoxError> {
-        let SqlPool(pool) = pool.into();
+        let pool = pool.into();
         self.names.check(pool.dialect())?;
         migrations::migrate(&pool, &self.names).await
     }

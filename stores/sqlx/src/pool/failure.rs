@@ -1,5 +1,5 @@
-//! What an error of a database says: whether another attempt is worth it, and whether its connection
-//! is still of use.
+//! What an error of a database means: whether another attempt may succeed, and whether the connection is
+//! still of use.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use sqlx::error::DatabaseError;
 use tower_logout::BoxError;
 use tower_logout::store::Transient;
 
-/// What becomes of a connection that has answered with an error.
+/// What happens to a connection that has answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Kept,
     Lost,
-    /// The server takes no writes: it was the primary, and the connection has outlived that.
+    /// The server takes no writes: it was the primary when the connection was opened.
     ReadOnly,
     /// The statement was isolated more strictly than READ COMMITTED.
     NotIsolated,
-    /// MySQL's binary log cannot hold what READ COMMITTED does.
+    /// MySQL's binary log cannot hold the changes of READ COMMITTED.
     LogsStatements,
 }
 
-#[allow(dead_code)] // Those of the features that are off.
+#[allow(dead_code)] // The codes of databases whose feature is off.
 enum Code<'e> {
     MySql(u16),
     Sqlite(u32),
@@ -56,7 +56,7 @@ pub(super) fn fate(error: &sqlx::Error) -> Fate {
     };
     match code(error) {
         // ER_OPTION_PREVENTS_STATEMENT, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_READ_ONLY_MODE,
-        // and what a Galera node says that has lost its cluster.
+        // and the error of a Galera node that has lost its cluster.
         Some(Code::MySql(1290 | 1792 | 1836 | 1047)) => Fate::ReadOnly,
         // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED.
         Some(Code::MySql(1053 | 1927)) => Fate::Lost,
@@ -74,8 +74,8 @@ pub(super) fn fate(error: &sqlx::Error) -> Fate {
     }
 }
 
-/// Marks what is worth another attempt: the connection, the pool, a deadlock, a lock that was waited
-/// for too long, a server that is shutting down or is the primary no longer.
+/// Marks the errors after which another attempt may succeed: of the connection or the pool, a deadlock, a
+/// lock that was waited for too long, a server that shuts down or is no longer the primary.
 pub(super) fn failed(error: sqlx::Error) -> BoxError {
     let transient = match &error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
@@ -101,15 +101,23 @@ fn is_passing(error: &dyn DatabaseError) -> bool {
     }
 }
 
-pub(super) fn is_taken(error: &BoxError) -> bool {
+/// The error of a store whose database still has rows that were ended.
+pub(crate) fn rows_are_kept() -> BoxError {
+    "the database keeps rows that were ended, and reports no error: a trigger or a policy prevents that \
+     they are deleted or marked"
+        .into()
+}
+
+/// Whether a row with the same key exists.
+pub(crate) fn is_taken(error: &BoxError) -> bool {
     error
         .downcast_ref::<sqlx::Error>()
         .and_then(sqlx::Error::as_database_error)
         .is_some_and(DatabaseError::is_unique_violation)
 }
 
-/// Whether a table is missing, or this user must not know.
-pub(super) fn is_missing_table(error: &BoxError) -> bool {
+/// Whether a table is missing, or this user may not see it.
+pub(crate) fn is_missing_table(error: &BoxError) -> bool {
     let Some(error) = error
         .downcast_ref::<sqlx::Error>()
         .and_then(sqlx::Error::as_database_error)
@@ -119,7 +127,7 @@ pub(super) fn is_missing_table(error: &BoxError) -> bool {
     match code(error) {
         // ER_NO_SUCH_TABLE, ER_BAD_DB_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
         Some(Code::MySql(number)) => [1146, 1049, 1142, 1143].contains(&number),
-        // SQLITE_ERROR, by which it says so.
+        // SQLITE_ERROR, which is the code of many errors.
         Some(Code::Sqlite(code)) => code == 1 && error.message().starts_with("no such table"),
         // undefined_table, invalid_schema_name, insufficient_privilege.
         Some(Code::Postgres(code)) => ["42P01", "3F000", "42501"].contains(&&*code),
@@ -127,8 +135,8 @@ pub(super) fn is_missing_table(error: &BoxError) -> bool {
     }
 }
 
-/// Whether another one may have been at the same tables at the same time.
-pub(super) fn is_of_a_race(error: &sqlx::Error) -> bool {
+/// Whether the error may come from another process that creates the same tables at the same time.
+pub(crate) fn is_of_a_race(error: &sqlx::Error) -> bool {
     let Some(database) = error.as_database_error() else {
         return false;
     };

@@ -1,83 +1,93 @@
-//! What a table lacks.
+//! Why a table is refused.
 
 use std::fmt;
 
-/// A table, or a key, with which a store could not keep its promise.
+/// A table that could make a logout answer `200` although the session goes on.
 ///
-/// Its `Display` says what was wrong and what to do.
+/// The `Display` text says what is wrong and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {
-    /// The key of an HMAC is so short that it can be guessed.
-    ShortKey {
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// The database has no such table, or shows it to somebody else.
+    /// The database has no such table, or the user may not see it.
+    #[non_exhaustive]
     MissingTable {
         /// The table's name.
         table: String,
     },
     /// The table has no such column.
+    #[non_exhaustive]
     MissingColumn {
         /// The table's name.
         table: String,
-        /// The name that was looked for.
+        /// The column that is missing.
         column: String,
-        /// The columns that there are.
+        /// The columns of the table.
         found: Vec<String>,
     },
-    /// A column of the table is of a type that never equals what it is compared with.
+    /// The values of a column can never equal a token, an id or a subject, because of their type.
+    #[non_exhaustive]
     ColumnType {
         /// The table's name.
         table: String,
         /// The column's name.
         column: String,
-        /// Its type.
+        /// The type of the column.
         data_type: String,
-        /// What it is to hold: `"bytes"`, `"text"` or `"text, whole numbers or bytes"`.
+        /// The values that the column has to hold: `"bytes"`, `"text"` or `"text, whole numbers or bytes"`.
         wanted: &'static str,
     },
-    /// A column of the table has no room for a digest, or more than it fills.
+    /// A column is too short for a digest, or of another fixed length.
+    #[non_exhaustive]
     ColumnLength {
         /// The table's name.
         table: String,
         /// The column's name.
         column: String,
-        /// How many characters or bytes it has room for.
+        /// The length of the column, in characters or bytes.
         length: usize,
-        /// What it is to hold.
+        /// The digest that the column has to hold, in words.
         wanted: &'static str,
     },
-    /// A column of the table has values that are not equal to themselves after they were text, so that a
-    /// session would not be found by its own id.
+    /// The values of a column do not equal themselves as text. The store would not find a session by its own
+    /// id.
+    #[non_exhaustive]
     UnequalColumn {
         /// The table's name.
         table: String,
         /// The column's name.
         column: String,
-        /// Its type.
+        /// The type of the column.
         data_type: String,
     },
-    /// The tokens in the table are of another format.
-    OtherFormat {
+    /// The digests in the table are not written as the [`TokenDigest`](crate::TokenDigest) says.
+    #[non_exhaustive]
+    OtherDigest {
         /// The table's name.
         table: String,
         /// The column's name.
         column: String,
-        /// What it is to hold: `"64 lower-case hexadecimal digits"`, say.
+        /// The digest that the column has to hold, for example `"64 lower-case hexadecimal digits"`.
         wanted: &'static str,
-        /// What a row holds, in words.
+        /// The value of a row, in words that show nothing of it.
         seen: String,
     },
-    /// The rows of the table refer to each other in a way that lets none of them be deleted.
+    /// The rows of the table refer to each other so that some row can never be deleted.
+    #[non_exhaustive]
     RowsKeepEachOther {
         /// The table's name.
         table: String,
     },
-    /// Row level security stands between the role that connects and the table's rows.
+    /// Row level security may hide rows from the role that connects.
+    #[non_exhaustive]
     RowSecurity {
         /// The table's name.
+        table: String,
+    },
+    /// The table is a view in Postgres. The row level security of the table behind a view may hide rows, and
+    /// nothing shows whether it does.
+    #[non_exhaustive]
+    View {
+        /// The view's name.
         table: String,
     },
 }
@@ -85,10 +95,6 @@ pub enum TableError {
 impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ShortKey { bytes } => write!(
-                f,
-                "a key of {bytes} bytes can be guessed: give one of 16 random bytes at least"
-            ),
             Self::MissingTable { table } => write!(
                 f,
                 "the database has no table {table:?}: check its name, its schema and the rights of \
@@ -111,7 +117,7 @@ impl fmt::Display for TableError {
             } => write!(
                 f,
                 "the column {column:?} of the table {table:?} has the type {data_type:?}, and has to \
-                 hold {wanted}: check the format of the tokens, and the columns' names"
+                 hold {wanted}: check the TokenDigest and the names of the columns"
             ),
             Self::ColumnLength {
                 table,
@@ -121,7 +127,7 @@ impl fmt::Display for TableError {
             } => write!(
                 f,
                 "the column {column:?} of the table {table:?} has a length of {length}, and has to hold \
-                 {wanted}: check the format of the tokens, or change the column's length"
+                 {wanted}: check the TokenDigest, or change the length of the column"
             ),
             Self::UnequalColumn {
                 table,
@@ -130,9 +136,9 @@ impl fmt::Display for TableError {
             } => write!(
                 f,
                 "the column {column:?} of the table {table:?} has the type {data_type:?}, and its values \
-                 are not equal to themselves as text: give a column of text, whole numbers or UUIDs"
+                 do not equal themselves as text: use a column of text, whole numbers or UUIDs"
             ),
-            Self::OtherFormat {
+            Self::OtherDigest {
                 table,
                 column,
                 wanted,
@@ -140,18 +146,23 @@ impl fmt::Display for TableError {
             } => write!(
                 f,
                 "the column {column:?} of the table {table:?} has to hold {wanted}, and holds {seen}: give \
-                 the TokenFormat that the application writes"
+                 the TokenDigest that the application writes"
             ),
             Self::RowsKeepEachOther { table } => write!(
                 f,
-                "each row of the table {table:?} has to refer to another one, and MySQL deletes none that \
-                 refers to itself: let the column that refers be NULL, or mark the rows with mark_ended"
+                "each row of the table {table:?} has to refer to a row, and MySQL never deletes a row that \
+                 refers to itself: allow NULL in the column that refers, or mark the rows with mark_ended"
             ),
             Self::RowSecurity { table } => write!(
                 f,
-                "row level security hides rows of the table {table:?}, or keeps them from being deleted: \
-                 connect as a role that bypasses it, or say policies_allow_all() if its policies let the \
+                "row level security may hide rows of the table {table:?}, or prevent that they are deleted: \
+                 connect as a role that bypasses it, or call policies_allow_all() if the policies let the \
                  role see, change and delete all rows"
+            ),
+            Self::View { table } => write!(
+                f,
+                "{table:?} is a view, and the row level security of its table may hide rows: name the table \
+                 itself, or call policies_allow_all() if no policy hides rows"
             ),
         }
     }

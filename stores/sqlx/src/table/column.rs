@@ -1,104 +1,69 @@
-//! The columns of an application's table: what they can hold, and how a value of theirs is told.
+//! A column: which values it can hold, and how SQL compares them.
 
-use super::dialect::{Dialect, Holds};
-use super::driver::{Pool, Value};
-use tower_logout::BoxError;
+use crate::dialect::Dialect;
+use crate::digest::TokenDigest;
+use crate::encoding::Encoding;
 
 /// A column of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// Its type, in Postgres that which a domain is made of.
+    /// The type, in Postgres the type behind a domain.
     pub(super) data_type: String,
     /// The character set and the collation, in MySQL.
-    text: Option<(String, String)>,
-    /// How many characters or bytes there are at most.
+    pub(super) text: Option<(String, String)>,
+    /// The maximum number of characters or bytes.
     pub(super) length: Option<usize>,
     pub(super) nullable: bool,
-    kind: Kind,
-    dialect: Dialect,
+    pub(super) kind: Kind,
+    pub(super) dialect: Dialect,
 }
 
-/// What a type's values are compared as.
+/// The values that a column has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Holds {
+    Bytes,
+    Text,
+    /// The id of a session or a subject.
+    Id,
+}
+
+impl Holds {
+    pub(super) fn of_digest(digest: &TokenDigest) -> Self {
+        if digest.encoding() == Some(Encoding::Bytes) {
+            Self::Bytes
+        } else {
+            Self::Text
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Text => "text",
+            Self::Id => "text, whole numbers or bytes",
+        }
+    }
+}
+
+/// How the values of a type are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
     Text,
     /// One of a few texts.
     Choice,
     Bytes,
-    /// As many bytes as the type says.
+    /// A fixed number of bytes.
     FixedBytes,
     Bits,
-    /// What the database makes of a text.
+    /// Values that the database makes from a text.
     Value,
-    /// What is equal to no text, or only to some.
+    /// Values that equal no text, or only some texts.
     Other,
 }
 
-/// Table and schema → the columns: name, type, character set, collation, length, nullability. Without a
-/// schema it is the connection's own.
-const SQLITE: &str = "SELECT name, type, NULL, NULL, NULL, \
-    CASE \"notnull\" WHEN 0 THEN 'YES' ELSE 'NO' END \
-    FROM pragma_table_info(?) WHERE ? = '' AND ? = ''";
-
-const POSTGRES: &str = "WITH RECURSIVE typed AS ( \
-    SELECT attname, attnum, atttypid AS type, atttypmod AS modifier, attnotnull AS required \
-    FROM pg_catalog.pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid = \
-    (SELECT to_regclass(coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) \
-    UNION ALL \
-    SELECT attname, attnum, typbasetype, typtypmod, required OR typnotnull \
-    FROM typed JOIN pg_catalog.pg_type ON pg_type.oid = typed.type WHERE typtype = 'd') \
-    SELECT CAST(attname AS TEXT), quote_ident(nspname) || '.' || quote_ident(typname), \
-    CAST(NULL AS TEXT), CAST(NULL AS TEXT), \
-    CASE WHEN typname IN ('bpchar', 'varchar') AND modifier > 4 THEN CAST(modifier - 4 AS TEXT) END, \
-    CASE WHEN required THEN 'NO' ELSE 'YES' END \
-    FROM typed JOIN pg_catalog.pg_type ON pg_type.oid = typed.type \
-    JOIN pg_catalog.pg_namespace ON pg_namespace.oid = typnamespace \
-    WHERE typtype <> 'd' ORDER BY attnum";
-
-const MYSQL: &str = "SELECT column_name, data_type, character_set_name, collation_name, \
-    CAST(character_maximum_length AS CHAR), is_nullable \
-    FROM information_schema.columns WHERE table_name = ? \
-    AND table_schema = COALESCE(NULLIF(?, ''), DATABASE()) ORDER BY ordinal_position";
-
-/// A table's columns. None where there is no such table.
-pub(super) async fn columns(
-    pool: &Pool,
-    schema: &str,
-    table: &str,
-) -> Result<Vec<Column>, BoxError> {
-    let dialect = pool.dialect();
-    let (sql, values) = match dialect {
-        Dialect::Sqlite => (SQLITE, vec![table, schema, schema]),
-        Dialect::Postgres => (POSTGRES, vec![schema, table]),
-        Dialect::MySql => (MYSQL, vec![table, schema]),
-    };
-    let values: Vec<_> = values.into_iter().map(Value::Text).collect();
-    let rows = pool.fetch(&dialect.numbered(sql).into(), &values).await?;
-    rows.iter()
-        .map(|row| {
-            let data_type = row.text(1)?;
-            Ok(Column {
-                name: row.text(0)?,
-                text: row.text_or_null(2)?.zip(row.text_or_null(3)?),
-                length: row.text_or_null(4)?.and_then(|length| length.parse().ok()),
-                nullable: row.text(5)? == "YES",
-                kind: Kind::of(dialect, &data_type),
-                data_type,
-                dialect,
-            })
-        })
-        .collect()
-}
-
-/// The column of this name, as the database compares names.
-pub(super) fn column<'c>(columns: &'c [Column], name: &str) -> Option<&'c Column> {
-    let same = |column: &&Column| column.dialect.same_name(&column.name, name);
-    columns.iter().find(same)
-}
-
 impl Kind {
-    fn of(dialect: Dialect, data_type: &str) -> Self {
+    pub(super) fn of(dialect: Dialect, data_type: &str) -> Self {
         let name = data_type.to_ascii_lowercase();
         match dialect {
             Dialect::Sqlite => Self::of_sqlite(&name),
@@ -145,8 +110,8 @@ impl Kind {
 }
 
 impl Column {
-    /// Whether a value of this type can equal what it is compared with. One of another kind may never
-    /// do so, without an error, and the logout would find nothing.
+    /// Whether a value of this type can equal the value that it is compared with. Values of other types may
+    /// never be equal, without an error, and the logout would find nothing.
     pub(super) fn can_hold(&self, holds: Holds) -> bool {
         match holds {
             Holds::Bytes => matches!(self.kind, Kind::Bytes | Kind::FixedBytes),
@@ -156,7 +121,7 @@ impl Column {
         }
     }
 
-    /// Whether what is this long fits.
+    /// Whether a value of this length fits.
     pub(super) fn has_room_for(&self, length: usize) -> bool {
         match self.length {
             Some(room) if self.kind == Kind::FixedBytes => room == length,
@@ -169,8 +134,8 @@ impl Column {
         self.dialect.quote(&self.name)
     }
 
-    /// The column as text that no other value has. Bytes that are no text are their upper-case
-    /// hexadecimal digits, and so are those of a UUID in MySQL's `BINARY(16)`, say.
+    /// The value as text, unlike the text of each other value. Bytes that are no text are written as
+    /// upper-case hexadecimal digits, for example a UUID in MySQL's `BINARY(16)`.
     pub(super) fn as_text(&self) -> String {
         let name = self.quoted();
         match (self.dialect, self.kind) {
@@ -190,9 +155,9 @@ impl Column {
         }
     }
 
-    /// Whether the column is what [`as_text`](Self::as_text) has made the parameter of. The first
-    /// comparison is that of the column's type, for its index, and takes more for the same than the
-    /// second one.
+    /// Whether the column holds the value that [`as_text`](Self::as_text) made the parameter from. The first
+    /// comparison is in the column's type, for the sake of its index. It takes more values for equal than the
+    /// second comparison does.
     pub(super) fn is_id(&self, parameter: &str) -> String {
         let name = self.quoted();
         let same = match (self.dialect, self.kind) {
@@ -235,8 +200,8 @@ impl Column {
         }
     }
 
-    /// Whether the column is this token, in whatever form it is held. Neither case nor blanks behind it
-    /// make two tokens one.
+    /// Whether the column holds this token. Tokens that differ in case, or in blanks at the end, are
+    /// different.
     pub(super) fn is_token(&self, holds: Holds, parameter: &str) -> String {
         let name = self.quoted();
         match (self.dialect, holds) {
@@ -257,7 +222,7 @@ impl Column {
         }
     }
 
-    /// The token as text: that of bytes is their hexadecimal digits.
+    /// The token as text. Bytes are written as hexadecimal digits.
     pub(super) fn token_as_text(&self, holds: Holds) -> String {
         let name = self.quoted();
         match (self.dialect, holds) {
@@ -269,7 +234,7 @@ impl Column {
         }
     }
 
-    /// A parameter that the column is set to, or compared with beside its index.
+    /// A parameter that the column is set to, or compared with without its index.
     pub(super) fn written(&self, parameter: &str) -> String {
         if self.dialect == Dialect::Postgres {
             self.made_up(parameter)
@@ -278,7 +243,7 @@ impl Column {
         }
     }
 
-    /// A parameter as a value of this column's type, whatever the type makes of it.
+    /// A parameter, converted to the type of the column.
     pub(super) fn made_up(&self, parameter: &str) -> String {
         let of = |data_type: &str| format!("CAST({parameter} AS {data_type})");
         match (self.dialect, self.kind) {

@@ -1,18 +1,15 @@
-//! Connections by URL, and the tables of a database.
+//! The pool of a URL.
 
 use std::time::{Duration, Instant};
 
-use super::dialect::Dialect;
-use super::driver::{Pool, SqlPool, Value};
-use super::failure::failed;
 use tower_logout::BoxError;
 
-use crate::TableError;
+use super::SqlPool;
+use super::failure::failed;
 
-const DATABASES: &str = "sqlite:, postgres: or mysql:";
-
-/// A pool whose connections, and their locks, are waited for as long as statements are.
-pub(super) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
+/// Connects to the database of a URL. The time-out of statements also limits how long connections and locks
+/// are waited for.
+pub(crate) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
     let (scheme, _) = url.split_once(':').unwrap_or_default();
     match scheme {
         #[cfg(feature = "sqlite")]
@@ -26,7 +23,7 @@ pub(super) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, Box
         "mysql" | "mariadb" => {
             use sqlx::{AssertSqlSafe, Executor};
 
-            // A server goes on waiting for a lock when the connection is closed, for 50 seconds.
+            // The server goes on waiting for a lock when the connection is closed, for 50 seconds by default.
             let seconds = timeout.as_secs().max(1);
             let locks =
                 format!("SET innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}");
@@ -38,16 +35,16 @@ pub(super) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, Box
                 });
             Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
-        // The URL holds a password, perhaps where its scheme should be.
-        _ => Err(format!(
-            "no store for the database URL: it has to begin with {DATABASES}, and the feature of \
-             that database has to be switched on"
-        )
-        .into()),
+        // The URL is not shown: it holds a password, perhaps in the place of the scheme.
+        _ => Err(
+            "no store for the database URL: the URL has to begin with sqlite:, postgres: or mysql:, and \
+             the feature of that database has to be switched on"
+                .into(),
+        ),
     }
 }
 
-/// Waits for the first connection: a server may start at the same time as we do.
+/// Waits for the first connection: the server may be starting.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 async fn reached<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<sqlx::Pool<DB>, BoxError> {
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,59 +87,11 @@ async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
     loop {
         match pool.clone().connect_with(options.clone()).await {
             Ok(pool) => return Ok(pool.into()),
-            // It does not wait for others that switch a new file to write-ahead at the same time.
+            // SQLite does not wait for others that switch a new file to a write-ahead log at the same time.
             Err(error) if is_of_a_race(&error) && started.elapsed() < BUSY_TIMEOUT => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => return Err(failed(error)),
         }
     }
-}
-
-/// Whether policies stand between the role and the rows of a table.
-pub(super) async fn check_row_security(
-    pool: &Pool,
-    schema: &str,
-    table: &str,
-) -> Result<(), BoxError> {
-    const IS_ACTIVE: &str = "SELECT CASE WHEN row_security_active(to_regclass( \
-        coalesce(quote_ident(nullif(?, '')) || '.', '') || quote_ident(?))) THEN '1' ELSE '0' END";
-    let dialect = pool.dialect();
-    if dialect != Dialect::Postgres {
-        return Ok(());
-    }
-    let values = [schema, table].map(Value::Text);
-    let rows = pool
-        .fetch(&dialect.numbered(IS_ACTIVE).into(), &values)
-        .await?;
-    if rows.first().map(|row| row.text(0)).transpose()?.as_deref() == Some("1") {
-        let table = table.to_owned();
-        return Err(TableError::RowSecurity { table }.into());
-    }
-    Ok(())
-}
-
-/// Whether the connections are such that the store keeps its promises.
-pub(super) async fn check(pool: &Pool) -> Result<(), BoxError> {
-    match pool.dialect() {
-        Dialect::Postgres => return Ok(()),
-        Dialect::MySql => {
-            let sql = "SELECT CAST(@@log_bin AND @@binlog_format = 'STATEMENT' AS SIGNED)".into();
-            // A server that has no such setting logs rows.
-            let logs_statements = pool.fetch(&sql, &[]).await.unwrap_or_default();
-            let logs_statements = logs_statements.first().map(|row| row.int(0)).transpose()?;
-            pool.logs_statements(logs_statements == Some(1));
-            return Ok(());
-        }
-        Dialect::Sqlite => {}
-    }
-    let enforced = pool.fetch(&"PRAGMA foreign_keys".into(), &[]).await?;
-    if enforced.first().map(|row| row.int(0)).transpose()? == Some(1) {
-        return Ok(());
-    }
-    Err(
-        "the pool has foreign_keys switched off, and ending a session would leave its tokens \
-         behind: build it with SqliteConnectOptions::foreign_keys(true)"
-            .into(),
-    )
 }

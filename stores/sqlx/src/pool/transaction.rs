@@ -1,0 +1,94 @@
+//! Statements, alone and in a transaction.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tower_logout::BoxError;
+
+use super::connection::Connection;
+use super::database::{Row, Value};
+
+/// Reads a row.
+pub(crate) type Decode<T> = fn(&dyn Row) -> Result<T, BoxError>;
+
+/// A pool or a transaction, on which statements run.
+pub(crate) trait Fetch: Send {
+    /// Runs a statement that only reads or locks, and returns the rows of its answer.
+    fn fetch<T: Send>(
+        self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+        decode: Decode<T>,
+    ) -> impl Future<Output = Result<Vec<T>, BoxError>> + Send;
+}
+
+/// The answer to a statement.
+pub(super) struct Answer<T> {
+    pub(super) rows: Vec<T>,
+    pub(super) changed: u64,
+}
+
+/// A transaction, rolled back when it is dropped.
+pub(crate) struct Transaction(Box<dyn Connection>);
+
+impl<T: Send> Answer<T> {
+    pub(super) async fn to(
+        connection: &mut dyn Connection,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+        decode: Decode<T>,
+    ) -> Result<Self, BoxError> {
+        let mut rows = Vec::new();
+        let mut on_row = |row: &dyn Row| rows.push(decode(row));
+        let changed = connection.fetch(sql, values, &mut on_row).await?;
+        // Only here, so that the whole answer was taken from the connection before an error.
+        let rows = rows.into_iter().collect::<Result<_, _>>()?;
+        Ok(Self { rows, changed })
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(connection: Box<dyn Connection>) -> Self {
+        Self(connection)
+    }
+
+    /// Runs a statement that writes, and returns how many rows it changed.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+    ) -> Result<u64, BoxError> {
+        Ok(self.run(sql, values, |_| Ok(())).await?.changed)
+    }
+
+    pub(super) async fn run<T: Send>(
+        &mut self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+        decode: Decode<T>,
+    ) -> Result<Answer<T>, BoxError> {
+        Answer::to(&mut *self.0, sql, values, decode).await
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), BoxError> {
+        self.0.commit().await
+    }
+
+    /// Commits what was done, or rolls back what failed.
+    pub(crate) async fn finish<T>(self, done: Result<T, BoxError>) -> Result<T, BoxError> {
+        let done = done?;
+        self.commit().await?;
+        Ok(done)
+    }
+}
+
+impl Fetch for &mut Transaction {
+    async fn fetch<T: Send>(
+        self,
+        sql: &Arc<str>,
+        values: &[Value<'_>],
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, BoxError> {
+        Ok(self.run(sql, values, decode).await?.rows)
+    }
+}

@@ -1,0 +1,102 @@
+//! How sessions end.
+
+use async_trait::async_trait;
+use tower_logout::store::{SessionId, SubjectStore};
+use tower_logout::{BoxError, Revocation, Token, TokenStore};
+
+use super::SqlStore;
+use crate::millis::Millis;
+use crate::pool::Transaction;
+use crate::pool::failure::rows_are_kept;
+use crate::queries::{BATCH, Ended};
+
+#[async_trait]
+impl TokenStore for SqlStore {
+    async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
+        let now = Millis::now();
+        let digest = self.hash.digest(token);
+        if !self.pool.dialect().returns_deleted() {
+            let mut transaction = self.pool.begin().await?;
+            let ended = self.end_in_two_steps(&mut transaction, &digest, now).await;
+            return transaction.finish(ended).await;
+        }
+        let ended = self.queries.end_by_token(&self.pool, &digest, now).await?;
+        if ended.is_empty() && self.queries.is_member(&self.pool, &digest, now).await? {
+            return Err(rows_are_kept());
+        }
+        Ok(revocation(ended, now))
+    }
+}
+
+#[async_trait]
+impl SubjectStore for SqlStore {
+    async fn subject(&self, token: &Token) -> Result<Option<String>, BoxError> {
+        let digest = self.hash.digest(token);
+        self.queries
+            .subject(&self.pool, &digest, Millis::now())
+            .await
+    }
+
+    async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
+        let mut transaction = self.pool.begin().await?;
+        let ended = self.end_subject(&mut transaction, subject, keep).await;
+        transaction.finish(ended).await
+    }
+}
+
+impl SqlStore {
+    /// Ends a session.
+    pub(super) async fn end(
+        &self,
+        transaction: &mut Transaction,
+        id: &str,
+    ) -> Result<(), BoxError> {
+        match self.queries.end(transaction, id).await? {
+            0 => Err(rows_are_kept()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the session of a token, where a `DELETE` does not return the deleted rows.
+    async fn end_in_two_steps(
+        &self,
+        transaction: &mut Transaction,
+        digest: &[u8],
+        now: Millis,
+    ) -> Result<Revocation, BoxError> {
+        let locked = self.queries.lock_by_token(transaction, digest, now).await?;
+        if let Some(session) = &locked {
+            self.end(transaction, &session.id).await?;
+        }
+        Ok(revocation(locked, now))
+    }
+
+    async fn end_subject(
+        &self,
+        transaction: &mut Transaction,
+        subject: &str,
+        keep: &[Token],
+    ) -> Result<Revocation, BoxError> {
+        let now = Millis::now();
+        let mut sessions = self.queries.lock_by_subject(transaction, subject).await?;
+        for token in keep {
+            let digest = self.hash.digest(token);
+            if let Some(kept) = self.queries.live(transaction, &digest, now).await? {
+                sessions.retain(|session| session.id != kept);
+            }
+        }
+        for batch in sessions.chunks(BATCH) {
+            if self.queries.end_batch(transaction, batch).await? < batch.len() as u64 {
+                return Err(rows_are_kept());
+            }
+        }
+        Ok(revocation(sessions, now))
+    }
+}
+
+/// Names the ended sessions that had not expired.
+fn revocation(ended: impl IntoIterator<Item = Ended>, now: Millis) -> Revocation {
+    let ended = ended.into_iter();
+    let alive = ended.filter(|session| session.expires_at > now);
+    alive.map(|session| SessionId::new(session.id)).collect()
+}
