@@ -197,13 +197,13 @@ async fn sqlite_pool(file: &Path) -> SqlitePool {
 }
 
 /// How long each of the revocations took, with so many under way at once.
-async fn latencies<T, F>(
+async fn latencies<F>(
     tokens: Vec<Token>,
     at_once: usize,
     revoke: impl Fn(Token) -> F,
 ) -> Vec<Duration>
 where
-    F: Future<Output = T> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let tasks = tokens
         .into_iter()

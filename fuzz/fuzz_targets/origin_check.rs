@@ -12,9 +12,9 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use libfuzzer_sys::fuzz_target;
 use tower::ServiceExt;
+use tower_logout::csrf::OriginCheck;
 use tower_logout::reply::Redirect;
 use tower_logout::{LogoutLayer, Revocation, store_fn};
-use tower_logout::csrf::OriginCheck;
 
 const TRUSTED: &str = "https://app.example.com";
 

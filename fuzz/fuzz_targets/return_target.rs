@@ -50,10 +50,7 @@ fuzz_target!(|text: &str| {
     let redirect = Redirect::to("/fixed").unwrap();
     let redirect = redirect.with_return_to("return_to", LISTED).unwrap();
     let store = store_fn(|_| async { Ok(Revocation::NotFound) });
-    let layer = LogoutLayer::builder(store)
-        .reply(redirect)
-        .build()
-        .unwrap();
+    let layer = LogoutLayer::builder(store).reply(redirect).build().unwrap();
     let request = Request::post(uri)
         .header("content-type", "application/json")
         .body(Empty::<&[u8]>::new())
