@@ -49,8 +49,8 @@ const DEFAULT_MAX_TOKENS: usize = 1_000_000;
 /// out: its sessions end with it.
 ///
 /// It is bounded: once it holds [as many tokens as it may](Self::with_max_tokens), opening and rotating
-/// fail until some sessions have ended or tokens have expired. A rotated token counts until it would have expired by itself, and takes
-/// about 180 bytes. Clones share their sessions.
+/// fail until some sessions have ended or tokens have expired. A rotated token counts until it would
+/// have expired by itself, and takes about 200 bytes. Clones share their sessions.
 ///
 /// ```
 /// use tower_logout::{MemoryStore, Revocation, SessionStore, Token, TokenStore};
