@@ -50,7 +50,7 @@ const DEFAULT_MAX_TOKENS: usize = 1_000_000;
 ///
 /// The store is bounded: with [`with_max_tokens`](Self::with_max_tokens) tokens, opening and rotating fail
 /// until sessions have ended or tokens have expired. A rotated token counts until it would have expired by
-/// itself, and takes about 180 bytes. Clones share their sessions.
+/// itself, and takes about 200 bytes. Clones share their sessions.
 ///
 /// ```
 /// use tower_logout::{MemoryStore, Revocation, Token, TokenStore};

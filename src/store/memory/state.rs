@@ -16,8 +16,8 @@ use crate::token::Token;
 /// How many sessions one step of a longer task deals with.
 pub(super) const STEP: usize = 16;
 
-/// How many rotated tokens of a session are forgotten at once. More than one rotation adds, so that
-/// a session that is rotated never has more tokens than it may have because some expired ones are left.
+/// How many rotated tokens of a session are forgotten at once. A rotation adds two at most, so a
+/// session never ends as exhausted because of tokens that have expired.
 const FORGOTTEN_AT_ONCE: usize = 256;
 
 #[derive(Default)]
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn threads_that_meet_leave_nothing_behind_and_never_exceed_the_bound() {
-        const MAX: usize = 50;
+        const MAX: usize = 10;
         let state = State::default();
         let work = |thread: u64| {
             for number in 0..2000_u64 {

@@ -103,6 +103,57 @@ fn of_many_calls_with_one_next_token_one_succeeds() {
 }
 
 #[test]
+fn of_many_rotations_of_one_token_at_once_one_succeeds() {
+    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
+    for round in 0..500 {
+        let presented = token(round);
+        open(&store, "alice", round);
+        let rotated = at_once(|thread| {
+            let next = token(format!("{round} {thread}"));
+            let rotation = block_on(store.rotate(&presented, &next)).unwrap();
+            matches!(rotation, Rotation::Rotated(_))
+        });
+        assert_eq!(rotated.iter().filter(|rotated| **rotated).count(), 1);
+    }
+}
+
+#[test]
+fn a_call_that_found_a_session_alive_and_waits_for_it_sees_it_end() {
+    let store = MemoryStore::new();
+    let [presented, next] = [token("presented"), token("next")];
+    let calls: [(_, &(dyn Fn() -> bool + Sync)); 4] = [
+        ("rotate", &|| {
+            block_on(store.rotate(&presented, &next)).unwrap() == Rotation::NotFound
+        }),
+        ("revoke", &|| {
+            block_on(store.revoke(&presented)).unwrap() == Revocation::NotFound
+        }),
+        ("find", &|| {
+            block_on(store.find(&presented)).unwrap().is_none()
+        }),
+        ("subject", &|| {
+            block_on(store.subject(&presented)).unwrap().is_none()
+        }),
+    ];
+    for (name, sees_the_end) in calls {
+        open(&store, "alice", "presented");
+        let (_, record) = store.state.by_token(&presented).unwrap();
+        let mut family = record.lock();
+        let holders = Arc::strong_count(&record);
+        thread::scope(|scope| {
+            let call = scope.spawn(sees_the_end);
+            while Arc::strong_count(&record) == holders {
+                thread::yield_now();
+            }
+            store.state.end(&record, &mut family, SystemTime::now());
+            drop(family);
+            assert!(call.join().unwrap(), "{name}");
+        });
+        assert!(store.state.by_token(&next).is_none(), "{name}");
+    }
+}
+
+#[test]
 fn no_rotation_in_flight_outlives_the_end_of_all_sessions_of_its_subject() {
     let store = MemoryStore::new();
     for round in 0..200 {
@@ -173,13 +224,13 @@ fn a_session_is_not_exhausted_by_tokens_that_have_expired_however_many_they_are(
     let store = MemoryStore::new().with_policy(policy);
     let short = store
         .clone()
-        .with_policy(policy.with_lifetime(Duration::from_secs(3600)));
+        .with_policy(policy.with_lifetime(Duration::from_secs(4000)));
     open(&short, "alice", 0);
     for number in 0..999 {
         assert!(matches!(rotate(&short, number), Rotation::Rotated(_)));
     }
     assert!(matches!(rotate(&store, 999), Rotation::Rotated(_)));
-    let now = SystemTime::now() + Duration::from_secs(7200);
+    let now = SystemTime::now() + Duration::from_secs(8000);
     let rotate = |number: usize| {
         store
             .rotate_at(now, &token(number), &token(number + 1))
@@ -192,6 +243,19 @@ fn a_session_is_not_exhausted_by_tokens_that_have_expired_however_many_they_are(
         );
     }
     assert!(matches!(rotate(2000), Some(Rotation::Exhausted(_))));
+}
+
+#[test]
+fn a_store_that_many_fill_at_once_holds_exactly_as_many_tokens_as_it_may() {
+    for _ in 0..200 {
+        let store = MemoryStore::new().with_max_tokens(2 * THREADS);
+        let opened = at_once(|thread| {
+            let tokens = (0..2 * THREADS).map(|number| token(format!("{thread} {number}")));
+            let opened = tokens.filter(|token| block_on(store.open("alice", token)).is_ok());
+            opened.count()
+        });
+        assert_eq!(opened.iter().sum::<usize>(), 2 * THREADS);
+    }
 }
 
 #[test]
