@@ -104,7 +104,8 @@ fn of_many_calls_with_one_next_token_one_succeeds() {
 
 #[test]
 fn of_many_rotations_of_one_token_at_once_one_succeeds() {
-    let store = MemoryStore::new().with_reuse_leeway(Duration::ZERO);
+    let store =
+        MemoryStore::new().with_policy(SessionPolicy::new().with_reuse_leeway(Duration::ZERO));
     for round in 0..500 {
         let presented = token(round);
         open(&store, "alice", round);
