@@ -165,6 +165,7 @@ impl Server {
                 run(Command::new(install)
                     .args(["--no-defaults", "--skip-test-db", "--user=root"])
                     .arg("--auth-root-authentication-method=normal")
+                    .arg(temporary_folder(folder))
                     .arg(format!("--datadir={}", data.display())));
             }
             Kind::Redis | Kind::RedisNode | Kind::Sentinel | Kind::PgBouncer => {
@@ -192,6 +193,7 @@ impl Server {
                 command = Command::new(&self.program);
                 command
                     .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"])
+                    .arg(temporary_folder(self.folder.path()))
                     .arg(format!("--port={port}"))
                     .arg(format!("--datadir={}", data.display()))
                     .arg(format!("--socket={}", data.join("socket").display()))
@@ -473,6 +475,11 @@ fn watched(command: &Command, log: &Path) -> Child {
 /// The log of a server since its last start.
 fn said(log: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(log).unwrap()).replace('\0', "")
+}
+
+/// A server of MariaDB deletes the temporary tables that another one has in the same folder.
+fn temporary_folder(folder: &Path) -> String {
+    format!("--tmpdir={}", folder.display())
 }
 
 fn is_root() -> bool {
