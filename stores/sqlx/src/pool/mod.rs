@@ -24,7 +24,7 @@ pub(crate) use self::transaction::{Decode, Fetch, Transaction};
 use self::connection::{Connection, Connections};
 use self::lease::Access;
 use self::terms::Terms;
-use self::transaction::Answer;
+use self::transaction::{Answer, Rows, Sql};
 use crate::dialect::Dialect;
 
 /// A pool of connections to SQLite, Postgres, MySQL or MariaDB, made from sqlx's own pool.
@@ -130,19 +130,15 @@ impl SqlPool {
     /// Runs a statement that writes, and returns the rows of its answer.
     pub(crate) async fn write<T: Send>(
         &self,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
         decode: Decode<T>,
-    ) -> Result<Vec<T>, BoxError> {
+    ) -> Rows<T> {
         Ok(self.run(Access::Write, sql, values, decode).await?.rows)
     }
 
     /// Runs a statement that writes, and returns how many rows it changed.
-    pub(crate) async fn execute(
-        &self,
-        sql: &Arc<str>,
-        values: &[Value<'_>],
-    ) -> Result<u64, BoxError> {
+    pub(crate) async fn execute(&self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, BoxError> {
         let done = self.run(Access::Write, sql, values, |_| Ok(())).await?;
         Ok(done.changed)
     }
@@ -150,7 +146,7 @@ impl SqlPool {
     async fn run<T: Send>(
         &self,
         access: Access,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Answer<T>, BoxError> {
@@ -228,12 +224,7 @@ impl SqlPool {
 }
 
 impl Fetch for &SqlPool {
-    async fn fetch<T: Send>(
-        self,
-        sql: &Arc<str>,
-        values: &[Value<'_>],
-        decode: Decode<T>,
-    ) -> Result<Vec<T>, BoxError> {
+    async fn fetch<T: Send>(self, sql: &Sql, values: &[Value<'_>], decode: Decode<T>) -> Rows<T> {
         Ok(self.run(Access::Read, sql, values, decode).await?.rows)
     }
 }

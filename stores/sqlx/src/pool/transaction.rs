@@ -11,15 +11,21 @@ use super::database::{Row, Value};
 /// Reads a row.
 pub(crate) type Decode<T> = fn(&dyn Row) -> Result<T, BoxError>;
 
+/// The rows of an answer.
+pub(crate) type Rows<T> = Result<Vec<T>, BoxError>;
+
+/// The text of a statement.
+pub(crate) type Sql = Arc<str>;
+
 /// A pool or a transaction, on which statements run.
 pub(crate) trait Fetch: Send {
     /// Runs a statement that only reads or locks, and returns the rows of its answer.
     fn fetch<T: Send>(
         self,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
         decode: Decode<T>,
-    ) -> impl Future<Output = Result<Vec<T>, BoxError>> + Send;
+    ) -> impl Future<Output = Rows<T>> + Send;
 }
 
 /// The answer to a statement.
@@ -34,7 +40,7 @@ pub(crate) struct Transaction(Box<dyn Connection>);
 impl<T: Send> Answer<T> {
     pub(super) async fn to(
         connection: &mut dyn Connection,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Self, BoxError> {
@@ -55,7 +61,7 @@ impl Transaction {
     /// Runs a statement that writes, and returns how many rows it changed.
     pub(crate) async fn execute(
         &mut self,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
     ) -> Result<u64, BoxError> {
         Ok(self.run(sql, values, |_| Ok(())).await?.changed)
@@ -63,7 +69,7 @@ impl Transaction {
 
     pub(super) async fn run<T: Send>(
         &mut self,
-        sql: &Arc<str>,
+        sql: &Sql,
         values: &[Value<'_>],
         decode: Decode<T>,
     ) -> Result<Answer<T>, BoxError> {
@@ -83,12 +89,7 @@ impl Transaction {
 }
 
 impl Fetch for &mut Transaction {
-    async fn fetch<T: Send>(
-        self,
-        sql: &Arc<str>,
-        values: &[Value<'_>],
-        decode: Decode<T>,
-    ) -> Result<Vec<T>, BoxError> {
+    async fn fetch<T: Send>(self, sql: &Sql, values: &[Value<'_>], decode: Decode<T>) -> Rows<T> {
         Ok(self.run(sql, values, decode).await?.rows)
     }
 }

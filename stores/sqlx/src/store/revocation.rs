@@ -38,8 +38,9 @@ impl SubjectStore for SqlStore {
     }
 
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
+        let keep: Vec<_> = keep.iter().map(|token| self.hash.digest(token)).collect();
         let mut transaction = self.pool.begin().await?;
-        let ended = self.end_subject(&mut transaction, subject, keep).await;
+        let ended = self.end_subject(&mut transaction, subject, &keep).await;
         transaction.finish(ended).await
     }
 }
@@ -75,13 +76,12 @@ impl SqlStore {
         &self,
         transaction: &mut Transaction,
         subject: &str,
-        keep: &[Token],
+        keep: &[Vec<u8>],
     ) -> Result<Revocation, BoxError> {
         let now = Millis::now();
         let mut sessions = self.queries.lock_by_subject(transaction, subject).await?;
-        for token in keep {
-            let digest = self.hash.digest(token);
-            if let Some(kept) = self.queries.live(transaction, &digest, now).await? {
+        for digest in keep {
+            if let Some(kept) = self.queries.live(transaction, digest, now).await? {
                 sessions.retain(|session| session.id != kept);
             }
         }
