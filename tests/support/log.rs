@@ -1,8 +1,9 @@
 //! The log lines of a test, as an operator reads them.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -12,6 +13,10 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Records the events of this thread until the guard is dropped.
     pub fn record(&self) -> DefaultGuard {
+        // Beside a single subscriber, an event that another thread meets first is taken for one that
+        // nobody wants.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_writer(self.clone())
