@@ -2,8 +2,8 @@
 //! or a logout ends what it should. None is a 200 with something left.
 
 use sqlx::AssertSqlSafe;
-use tower_logout::{ConfigError, LogoutLayer, Scope, Token};
-use tower_logout_sqlx::{TableStore, TokenDigest, WithSubjects};
+use tower_logout::{LogoutLayer, Scope, Token};
+use tower_logout_sqlx::{TableError, TableStore, TokenDigest, WithSubjects};
 
 use e2e::own_table::{Database, run};
 use support::*;
@@ -97,7 +97,7 @@ async fn ends_by_id(database: &Database, table: &str, as_session: bool, of: &Typ
         {
             Ok(store) => store,
             Err(error) => {
-                assert!(error.is::<ConfigError>(), "{name}: {error:?}");
+                assert!(error.is::<TableError>(), "{name}: {error:?}");
                 ends = false;
                 continue;
             }
@@ -487,7 +487,7 @@ async fn of_tokens(database: Database, types: &[&'static str]) -> Vec<(&'static 
                 let store = match store.connect(database.sql.clone()).await {
                     Ok(store) => store,
                     Err(error) => {
-                        assert!(error.is::<ConfigError>(), "{name}: {error}");
+                        assert!(error.is::<TableError>(), "{name}: {error}");
                         continue;
                     }
                 };

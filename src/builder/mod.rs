@@ -76,7 +76,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             clear_site_data: None,
             clear_on_failure: false,
             on_outcome: None,
-            limits: Limits::default(),
+            limits: Limits::new(),
         }
     }
 

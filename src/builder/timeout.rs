@@ -20,17 +20,22 @@ pub(super) struct Limits {
 
 /// Without tokio, there are no limits.
 #[cfg(not(feature = "tokio"))]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Limits;
 
-#[cfg(feature = "tokio")]
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    #[cfg(feature = "tokio")]
+    pub(super) fn new() -> Self {
         Self {
             timeout: Duration::from_secs(5),
             detached_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
         }
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    pub(super) fn new() -> Self {
+        Self
     }
 }
 
