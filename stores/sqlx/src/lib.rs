@@ -1,7 +1,11 @@
-#![cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+// Nothing makes a pool without the feature of a database, so that most of the crate is unused.
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(unused, clippy::unused_async)
+)]
 
 //! Stores for [`tower_logout`] in SQLite, Postgres, MySQL and MariaDB, through [sqlx](https://docs.rs/sqlx).
 //!
@@ -29,7 +33,7 @@
 //! | `mysql` | MySQL and MariaDB |
 //! | `tls` | TLS to Postgres, MySQL and MariaDB, with the root certificates of the system |
 //!
-//! No feature is on by default. Without the feature of a database, this crate is empty.
+//! No feature is on by default. Without the feature of a database, nothing makes a [`SqlPool`].
 
 mod dialect;
 mod digest;

@@ -75,9 +75,8 @@ from_pools! {
 
 impl SqlPool {
     /// How long a store waits for a connection, and then for the answer to each statement. 3 seconds by
-    /// default, which is less than the layer's [timeout](tower_logout::LogoutLayerBuilder::timeout). For
-    /// SQLite, which has no network to lose an answer, the timeout limits the wait for the turn to write and
-    /// for the connection.
+    /// default, which is less than the layer's `timeout`. For SQLite, which has no network to lose an answer,
+    /// the timeout limits the wait for the turn to write and for the connection.
     ///
     /// After a statement that timed out, the store also tells Postgres how long to wait for a lock. MySQL is
     /// told by the pools that a store opens. For a pool of your own, set `innodb_lock_wait_timeout`: the
