@@ -4,6 +4,7 @@ mod csrf;
 mod observe;
 mod reply;
 mod route;
+#[cfg(feature = "tokio")]
 mod timeout;
 mod token;
 
@@ -12,9 +13,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use self::timeout::Limits;
 use crate::cookies::AuthCookies;
 use crate::csrf::Csrf;
+use crate::detach::InFlight;
 use crate::error::ConfigError;
 use crate::layer::LogoutLayer;
 use crate::observe::OnOutcome;
@@ -40,7 +41,7 @@ pub struct LogoutLayerBuilder<T> {
     clear_site_data: Option<HeaderValue>,
     clear_on_failure: bool,
     on_outcome: Option<OnOutcome>,
-    limits: Limits,
+    in_flight: InFlight,
 }
 
 impl<T> fmt::Debug for LogoutLayerBuilder<T> {
@@ -76,7 +77,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             clear_site_data: None,
             clear_on_failure: false,
             on_outcome: None,
-            limits: Limits::new(),
+            in_flight: InFlight::new(),
         }
     }
 
@@ -131,7 +132,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 clear_on_failure: self.clear_on_failure,
             }),
             on_outcome: self.on_outcome,
-            in_flight: Arc::new(self.limits.into()),
+            in_flight: Arc::new(self.in_flight),
         })
     }
 }

@@ -1,61 +1,10 @@
 //! The setters of the timeouts and of the limit of revocations.
 
-#[cfg(feature = "tokio")]
 use std::time::Duration;
 
-#[cfg(feature = "tokio")]
 use super::LogoutLayerBuilder;
-use crate::detach::InFlight;
-#[cfg(feature = "tokio")]
 use crate::store::TokenStore;
 
-/// The limits of revocations.
-#[cfg(feature = "tokio")]
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    timeout: Duration,
-    detached_timeout: Duration,
-    max_in_flight: usize,
-}
-
-/// Without tokio, there are no limits.
-#[cfg(not(feature = "tokio"))]
-#[derive(Clone, Copy)]
-pub(super) struct Limits;
-
-impl Limits {
-    #[cfg(feature = "tokio")]
-    pub(super) fn new() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            detached_timeout: Duration::from_secs(30),
-            max_in_flight: 1024,
-        }
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    pub(super) fn new() -> Self {
-        Self
-    }
-}
-
-impl From<Limits> for InFlight {
-    #[cfg(feature = "tokio")]
-    fn from(limits: Limits) -> Self {
-        Self::new(
-            limits.timeout,
-            limits.detached_timeout,
-            limits.max_in_flight,
-        )
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    fn from(_: Limits) -> Self {
-        Self
-    }
-}
-
-#[cfg(feature = "tokio")]
 impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// Sets how long a client waits for the store. 5 seconds by default.
     ///
@@ -77,7 +26,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limits.timeout = timeout;
+        self.in_flight.timeout = timeout;
         self
     }
 
@@ -100,7 +49,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn detached_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.detached_timeout = timeout;
+        self.in_flight.detached_timeout = timeout;
         self
     }
 
@@ -121,7 +70,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn max_in_flight(mut self, revocations: usize) -> Self {
-        self.limits.max_in_flight = revocations;
+        self.in_flight.max = revocations;
         self
     }
 }

@@ -16,20 +16,20 @@ use tokio::time::Sleep;
 /// The limits and the counters that all logouts of a layer share.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    timeout: Duration,
-    detached_timeout: Duration,
-    max: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) detached_timeout: Duration,
+    pub(crate) max: usize,
     count: AtomicUsize,
     detached: AtomicUsize,
     all_ended: Notify,
 }
 
 impl InFlight {
-    pub(crate) fn new(timeout: Duration, detached_timeout: Duration, max: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            timeout,
-            detached_timeout,
-            max,
+            timeout: Duration::from_secs(5),
+            detached_timeout: Duration::from_secs(30),
+            max: 1024,
             count: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
             all_ended: Notify::new(),

@@ -11,6 +11,10 @@ pub(crate) struct InFlight;
 
 #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
 impl InFlight {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
     pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
         Some(Permit)
     }
