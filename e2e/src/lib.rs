@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod own_table;
+pub mod prepared;
 pub mod process;
 pub mod proxy;
 pub mod rig;

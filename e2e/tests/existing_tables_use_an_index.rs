@@ -5,7 +5,7 @@
 //! statements are explained beside them.
 
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Row};
 use tower_logout::store::SubjectStore;
 use tower_logout::{BoxError, Token, TokenStore};
@@ -33,26 +33,13 @@ async fn log_out(
 }
 
 mod postgres {
+    use e2e::prepared::postgres::{plan, prepared};
+
     use super::*;
 
-    async fn prepared(pool: &PgPool) -> Vec<(String, String, usize)> {
-        let sql = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements \
-                   WHERE statement LIKE '%\"tokens\"%' AND cardinality(parameter_types) > 0 \
-                   AND statement NOT LIKE '%LIMIT 1'";
-        let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
-        let parameters = |row: &sqlx::postgres::PgRow| usize::try_from(row.get::<i32, _>(2));
-        rows.iter()
-            .map(|row| (row.get(0), row.get(1), parameters(row).unwrap()))
-            .collect()
-    }
-
-    async fn plan(pool: &PgPool, name: &str, parameters: usize) -> String {
-        let values = vec!["NULL"; parameters].join(", ");
-        let explain = format!("EXPLAIN EXECUTE \"{name}\" ({values})");
-        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(pool).await;
-        let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
-        lines.join("\n")
-    }
+    const STATEMENTS: &str = "statement LIKE '%\"tokens\"%' \
+                              AND cardinality(parameter_types) > 0 \
+                              AND statement NOT LIKE '%LIMIT 1'";
 
     /// The type of the token and how it is made of a number, and the same of the ids.
     const TYPES: [(&str, &str, &str, &str); 8] = [
@@ -102,7 +89,7 @@ mod postgres {
             let store = connect(pool.clone(), format).await;
             log_out(&store, ["t20", "t41"]).await.unwrap();
 
-            let statements = prepared(&pool).await;
+            let statements = prepared(&pool, STATEMENTS).await;
             // By the token, of the subject, and to lock, look, unlink and end twice.
             assert!(statements.len() >= 11, "{statements:#?}");
             for (name, statement, parameters) in &statements {
@@ -125,18 +112,11 @@ mod postgres {
 }
 
 mod mariadb {
+    use e2e::prepared::mariadb::prepared;
+
     use super::*;
 
-    /// The statements that were prepared since they are logged.
-    async fn prepared(pool: &MySqlPool) -> Vec<String> {
-        let off = sqlx::raw_sql("SET GLOBAL general_log = OFF");
-        off.execute(pool).await.unwrap();
-        let sql = "SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log
-                   WHERE command_type = 'Prepare' AND thread_id = CONNECTION_ID()
-                   AND argument LIKE '%`tokens`%'";
-        let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
-    }
+    const STATEMENTS: &str = "argument LIKE '%`tokens`%'";
 
     /// The tables that are read from their beginning to their end, with this value for each parameter.
     async fn scanned(pool: &MySqlPool, statement: &str, value: &str) -> Vec<String> {
@@ -234,7 +214,7 @@ mod mariadb {
             log_out(&store, [&one, &other]).await.unwrap();
 
             let value = format!("'{}'", token_of("400").await.unwrap());
-            let statements = prepared(&pool).await;
+            let statements = prepared(&pool, STATEMENTS).await;
             assert!(statements.len() >= 11, "{statements:#?}");
             for statement in &statements {
                 let scanned = scanned(&pool, statement, &value).await;

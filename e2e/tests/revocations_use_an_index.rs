@@ -4,7 +4,7 @@
 //! its statements are explained beside them.
 
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Row};
 use tower_logout::TokenStore;
 use tower_logout::store::SubjectStore;
@@ -29,7 +29,11 @@ async fn revoke(watched: &SqlStore, unwatched: &SqlStore) {
 }
 
 mod postgres {
+    use e2e::prepared::postgres::{plan, prepared};
+
     use super::*;
+
+    const STATEMENTS: &str = "statement ~ 'tower_logout_(sessions|tokens)'";
 
     const FILL: &str = "
         INSERT INTO tower_logout_sessions (id, subject, generation, rotated_at, tokens, expires_at)
@@ -40,27 +44,6 @@ mod postgres {
             FROM generate_series(1, 10000) AS i;
         ANALYZE;
         SET plan_cache_mode = force_generic_plan;";
-
-    /// The statements that this one connection has prepared: the name, the text, and how many
-    /// parameters there are.
-    async fn prepared(pool: &PgPool) -> Vec<(String, String, usize)> {
-        let sql = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements
-                   WHERE statement ~ 'tower_logout_(sessions|tokens)'";
-        let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
-        let parameters = |row: &sqlx::postgres::PgRow| usize::try_from(row.get::<i32, _>(2));
-        rows.iter()
-            .map(|row| (row.get(0), row.get(1), parameters(row).unwrap()))
-            .collect()
-    }
-
-    async fn plan(pool: &PgPool, name: &str, parameters: usize) -> String {
-        let values = vec!["NULL"; parameters].join(", ");
-        let explain = format!("EXPLAIN EXECUTE {name} ({values})");
-        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(pool).await;
-        let lines = rows.unwrap();
-        let lines: Vec<String> = lines.iter().map(|row| row.get(0)).collect();
-        lines.join("\n")
-    }
 
     fn uses_an_index(plan: &str) -> bool {
         plan.contains("Index") && !plan.contains("Seq Scan")
@@ -80,10 +63,10 @@ mod postgres {
         let cascade = sqlx::raw_sql(AssertSqlSafe(cascade));
         cascade.execute(&pool).await.unwrap();
 
-        let statements = prepared(&pool).await;
+        let statements = prepared(&pool, STATEMENTS).await;
         assert_eq!(statements.len(), 5, "{statements:?}");
         for (name, statement, parameters) in &statements {
-            let plan = plan(&pool, &format!("\"{name}\""), *parameters).await;
+            let plan = plan(&pool, name, *parameters).await;
             assert!(uses_an_index(&plan), "{statement}\n{plan}");
         }
 
@@ -92,7 +75,7 @@ mod postgres {
         sqlx::raw_sql(drop).execute(&pool).await.unwrap();
         let mut slow = 0;
         for (name, _, parameters) in &statements {
-            let plan = plan(&pool, &format!("\"{name}\""), *parameters).await;
+            let plan = plan(&pool, name, *parameters).await;
             slow += usize::from(!uses_an_index(&plan));
         }
         assert_eq!(slow, 2);
@@ -100,7 +83,11 @@ mod postgres {
 }
 
 mod mariadb {
+    use e2e::prepared::mariadb::prepared;
+
     use super::*;
+
+    const STATEMENTS: &str = "argument REGEXP 'tower_logout_(sessions|tokens)'";
 
     const FILL: &str = "
         INSERT INTO tower_logout_sessions (id, subject, generation, rotated_at, tokens, expires_at)
@@ -110,17 +97,6 @@ mod mariadb {
         ANALYZE TABLE tower_logout_sessions, tower_logout_tokens;
         SET GLOBAL log_output = 'TABLE';
         SET GLOBAL general_log = ON;";
-
-    /// The statements that were prepared since they are logged.
-    async fn prepared(pool: &MySqlPool) -> Vec<String> {
-        let off = sqlx::raw_sql("SET GLOBAL general_log = OFF");
-        off.execute(pool).await.unwrap();
-        let sql = "SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log
-                   WHERE command_type = 'Prepare' AND thread_id = CONNECTION_ID()
-                   AND argument REGEXP 'tower_logout_(sessions|tokens)'";
-        let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
-    }
 
     /// Whether each table is read by a key. The values are those of a row, since a plan without rows
     /// has no tables.
@@ -155,7 +131,7 @@ mod mariadb {
         sqlx::raw_sql(FILL).execute(&pool).await.unwrap();
         revoke(&store, &SqlStore::connect(&url).await.unwrap()).await;
 
-        let mut statements = prepared(&pool).await;
+        let mut statements = prepared(&pool, STATEMENTS).await;
         assert_eq!(statements.len(), 5, "{statements:?}");
         statements.push(format!("{CASCADE}?"));
         for statement in &statements {
