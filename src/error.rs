@@ -8,9 +8,9 @@ use std::fmt;
 /// [`LogoutLayerBuilder::build`](crate::builder::LogoutLayerBuilder::build),
 /// [`OriginCheck::add_trusted_origin`](crate::csrf::OriginCheck::add_trusted_origin),
 /// [`Redirect`](crate::reply::Redirect), [`TokenSource::header`](crate::token::TokenSource::header) and
-/// [`TokenSource::metadata`](crate::token::TokenSource::metadata). The `Display` text says what is wrong
-/// and how to fix it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// [`TokenSource::metadata`](crate::token::TokenSource::metadata). The text of `Display` says what is
+/// wrong and how to fix it, and so does `Debug`, which `unwrap` and `expect` print.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// No request line can contain the logout path.
@@ -61,12 +61,13 @@ pub enum ConfigError {
         /// The name of both.
         name: String,
     },
-    /// No browser would send a refresh cookie to the logout path, because its `Path` does not cover it.
+    /// No browser would send a cookie with a token to the logout path, because its `Path` does not cover
+    /// it.
     #[non_exhaustive]
-    RefreshCookieNotSent {
-        /// The name of the refresh cookie.
+    CookieNotSent {
+        /// The name of the cookie.
         name: String,
-        /// The `Path` of the refresh cookie.
+        /// The `Path` of the cookie.
         cookie_path: String,
         /// The logout path, as a browser sees it.
         logout_path: String,
@@ -141,7 +142,7 @@ impl fmt::Display for ConfigError {
                 "cookie {name:?} is described twice: give each cookie its own name, or each further \
                  cookie of the same name another Path or Domain"
             ),
-            Self::RefreshCookieNotSent {
+            Self::CookieNotSent {
                 name,
                 cookie_path,
                 logout_path,
@@ -174,6 +175,12 @@ impl fmt::Display for ConfigError {
                  for example \"https://app.example.com\" or \"capacitor://localhost\""
             ),
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

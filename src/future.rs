@@ -55,6 +55,13 @@ impl<F> ResponseFuture<F> {
             },
         }
     }
+
+    /// A future that is pending until a logout takes its place.
+    pub(crate) fn waiting() -> Self {
+        Self {
+            inner: Inner::LoggingOut { logout: None },
+        }
+    }
 }
 
 /// Cold and not inlined, so that the compiler inlines the poll of other requests into its caller.

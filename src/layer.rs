@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use tower::Layer;
 
+use crate::body_token::{BodyToken, WithBodyToken};
 use crate::builder::LogoutLayerBuilder;
 use crate::route::Action;
+#[cfg(feature = "tokio")]
+use crate::service::drain;
 use crate::service::{Config, Logout, LogoutEndpoint};
 use crate::store::{Scope, SubjectStore, TokenStore};
 
@@ -96,6 +99,20 @@ impl<T: TokenStore> LogoutLayer<T> {
         LogoutEndpoint::new(Arc::clone(&self.config), Action::new(scope))
     }
 
+    /// Reads a token from the body of a logout as well. See [`BodyToken`].
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let logout = LogoutLayer::new(store).body_token("refresh_token");
+    /// let app: Router = Router::new().layer(logout);
+    /// ```
+    pub fn body_token(self, token: impl Into<BodyToken>) -> WithBodyToken<Self> {
+        WithBodyToken::new(self, token.into())
+    }
+
     /// Waits until no revocation runs in the background.
     ///
     /// This is the last step of a graceful shutdown, after the server has stopped accepting requests. If a
@@ -116,8 +133,7 @@ impl<T: TokenStore> LogoutLayer<T> {
     /// ```
     #[cfg(feature = "tokio")]
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
-        let in_flight = Arc::clone(&self.config.in_flight);
-        async move { in_flight.drained().await }
+        drain(&self.config)
     }
 }
 

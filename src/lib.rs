@@ -103,6 +103,7 @@
 //! [Tower]: https://docs.rs/tower
 
 pub mod body;
+pub mod body_token;
 mod builder;
 pub mod cookies;
 pub mod csrf;
@@ -134,7 +135,9 @@ pub use self::error::ConfigError;
 pub use self::layer::LogoutLayer;
 pub use self::outcome::Outcome;
 pub use self::service::{Logout, LogoutEndpoint};
-pub use self::store::{BoxError, MemoryStore, Revocation, Scope, TokenStore, store_fn};
+pub use self::store::{
+    BoxError, MemoryStore, Revocation, Scope, TokenStore, store_fn, store_fn_with,
+};
 pub use self::token::{Token, TokenSource};
 
 #[cfg(doctest)]

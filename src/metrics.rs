@@ -22,10 +22,12 @@ macro_rules! count {
         match (kinds.next(), kinds.next()) {
             (None, _) => count!(@one $outcome, "none"),
             (Some(TokenSourceKind::Cookie), None) => count!(@one $outcome, "cookie"),
+            (Some(TokenSourceKind::AccessCookie), None) => count!(@one $outcome, "access_cookie"),
             (Some(TokenSourceKind::Bearer), None) => count!(@one $outcome, "bearer"),
             (Some(TokenSourceKind::Header), None) => count!(@one $outcome, "header"),
             (Some(TokenSourceKind::Metadata), None) => count!(@one $outcome, "metadata"),
             (Some(TokenSourceKind::Custom), None) => count!(@one $outcome, "custom"),
+            (Some(TokenSourceKind::Body), None) => count!(@one $outcome, "body"),
             (Some(_), Some(_)) => count!(@one $outcome, token_sources.to_string()),
         }
     }};

@@ -83,7 +83,11 @@ fn event(outcome: &Outcome, started: Instant) {
         Outcome::Revoked { sessions, .. } => {
             tracing::info!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, ?sessions, "logout");
         }
-        Outcome::Inactive { .. } | Outcome::NoToken => {
+        // A client that holds a session and presents no token is a mistake of the set-up.
+        Outcome::NoToken => {
+            tracing::warn!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, "logout");
+        }
+        Outcome::Inactive { .. } => {
             tracing::info!(outcome = name, http.response.status_code = status, latency = ?started.elapsed(), scope, %token_sources, "logout");
         }
     }

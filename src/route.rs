@@ -76,9 +76,10 @@ impl<T> Route<T> {
     #[inline]
     pub(crate) fn find<'r, B>(
         routes: &'r SmallVec<[Self; 1]>,
+        also_delete: bool,
         request: &Request<B>,
     ) -> Option<&'r Action<T>> {
-        if request.method() != Method::POST {
+        if !is_logout_method(request.method(), also_delete) {
             return None;
         }
         Self::at(routes, request.uri())
@@ -93,6 +94,11 @@ impl<T> Route<T> {
         let route = routes.iter().find(|route| *route.path == *path)?;
         Some(&route.action)
     }
+}
+
+#[inline]
+pub(crate) fn is_logout_method(method: &Method, also_delete: bool) -> bool {
+    *method == Method::POST || (also_delete && *method == Method::DELETE)
 }
 
 /// Accepts only a path that a client can write on the request line in exactly this form.
@@ -137,10 +143,11 @@ mod tests {
             Route::<()>::new(DEFAULT_PATH, NOTHING),
             Route::new("/auth/logout-all", NOTHING),
         ]);
-        let matches = |method: &str, uri: &str| {
+        let find = |also_delete, method: &str, uri: &str| {
             let request = Request::builder().method(method).uri(uri).body(());
-            Route::find(&routes, &request.unwrap()).is_some()
+            Route::find(&routes, also_delete, &request.unwrap()).is_some()
         };
+        let matches = |method, uri| find(false, method, uri);
         assert!(matches("POST", "/auth/logout"));
         assert!(matches("POST", "/auth/logout-all"));
         assert!(matches("POST", "/auth/logout?next=/"));
@@ -148,6 +155,11 @@ mod tests {
         assert!(!matches("GET", "/auth/logout"));
         assert!(!matches("POST", "/auth/logout/"));
         assert!(!matches("POST", "/AUTH/logout"));
+        assert!(!matches("DELETE", "/auth/logout"));
+        assert!(find(true, "DELETE", "/auth/logout"));
+        assert!(find(true, "POST", "/auth/logout"));
+        assert!(!find(true, "GET", "/auth/logout"));
+        assert!(!find(true, "DELETE", "/auth"));
     }
 
     const NOTHING: Action<()> = Action {

@@ -2,19 +2,22 @@
 
 use std::convert::Infallible;
 use std::fmt;
+#[cfg(feature = "tokio")]
+use std::future::Future;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
 use smallvec::SmallVec;
-use std::future::{Ready, ready};
 use tower::Service;
 
 use crate::body::ResponseBody;
+use crate::body_token::{BodyToken, WithBodyToken};
 use crate::csrf::Csrf;
 use crate::detach::{Detachable, InFlight, Permit};
 use crate::future::{LoggingOut, ResponseFuture};
@@ -22,7 +25,7 @@ use crate::observe::{Observer, OnOutcome};
 use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
 use crate::reply::Answer;
 use crate::revoke::revoke_all;
-use crate::route::{Action, Route};
+use crate::route::{Action, Route, is_logout_method};
 use crate::store::{Scope, TokenStore};
 use crate::token::{Presented, Sources, TokenSourceKinds};
 
@@ -30,8 +33,10 @@ use crate::token::{Presented, Sources, TokenSourceKinds};
 pub(crate) struct Config<T> {
     /// The first route is the one of `path`.
     pub(crate) routes: SmallVec<[Route<T>; 1]>,
+    pub(crate) also_delete: bool,
     pub(crate) csrf: Csrf,
     pub(crate) sources: Sources,
+    pub(crate) require_token: bool,
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
     pub(crate) on_outcome: Option<OnOutcome>,
@@ -45,6 +50,12 @@ impl<T> Config<T> {
 }
 
 impl<T: TokenStore> Config<T> {
+    /// Returns what the requests of a logout are for, or `None` for other requests.
+    #[inline]
+    pub(crate) fn find<B>(&self, request: &Request<B>) -> Option<&Action<T>> {
+        Route::find(&self.routes, self.also_delete, request)
+    }
+
     // Not inlined, so that other requests do not need its stack frame.
     #[inline(never)]
     fn log_out<F, B>(
@@ -54,7 +65,27 @@ impl<T: TokenStore> Config<T> {
     ) -> ResponseFuture<F> {
         // The body is dropped unread: a logout does not need it, and it may never end.
         let (request, _) = request.into_parts();
-        let presented = self.presented(&request, action.scope);
+        let checked = self.check(&request, action.scope);
+        let found = checked.map(|()| Presented::default());
+        ResponseFuture::logging_out(self.end_sessions(action, request, found))
+    }
+
+    /// Checks that the request is not forged.
+    pub(crate) fn check(&self, request: &Parts, scope: Scope) -> Result<(), Outcome> {
+        self.csrf
+            .check(request)
+            .map_err(|rejection| rejected(rejection, TokenSourceKinds::default(), scope))
+    }
+
+    /// Ends the sessions of the tokens in the request and of those found in its body.
+    #[inline]
+    pub(crate) fn end_sessions(
+        self: &Arc<Self>,
+        action: Action<T>,
+        request: Parts,
+        found: Result<Presented, Outcome>,
+    ) -> LoggingOut {
+        let presented = found.and_then(|found| self.presented(&request, found, action.scope));
         let token_sources = match &presented {
             Ok((presented, _)) => presented.kinds,
             Err(decided) => decided.token_sources(),
@@ -68,29 +99,29 @@ impl<T: TokenStore> Config<T> {
                 Err(decided) => decided.clone(),
             }
         };
-        ResponseFuture::logging_out(LoggingOut {
+        LoggingOut {
             operation: Detachable::new(operation, observer, &self.in_flight),
             request: self.answer.needs(request),
             answer: Arc::clone(&self.answer),
-        })
+        }
     }
 
     /// Returns the tokens to revoke with a permit, or the outcome of a request that needs no store call.
-    fn presented(&self, request: &Parts, scope: Scope) -> Result<(Presented, Permit), Outcome> {
-        let rejected = |rejection, token_sources| Outcome::Rejected {
-            rejection,
-            token_sources,
-            scope,
-        };
-        self.csrf
-            .check(&request.uri, &request.headers)
-            .map_err(|rejection| rejected(rejection, TokenSourceKinds::default()))?;
-        let found = self.sources.read(request);
+    fn presented(
+        &self,
+        request: &Parts,
+        mut found: Presented,
+        scope: Scope,
+    ) -> Result<(Presented, Permit), Outcome> {
+        self.sources.read(request, &mut found);
         let failed = |kind| Outcome::Failed(Failure::new(kind).in_logout(found.kinds, scope));
         if found.tokens.is_empty() {
             return Err(match found.unread {
                 Some(kind) => failed(kind),
-                None if scope != Scope::This => rejected(Rejection::NoSubject, found.kinds),
+                None if scope != Scope::This => rejected(Rejection::NoSubject, found.kinds, scope),
+                None if found.kinds.is_empty() && self.require_token => {
+                    rejected(Rejection::NoToken, found.kinds, scope)
+                }
                 None if found.kinds.is_empty() => Outcome::NoToken,
                 None => Outcome::Inactive {
                     token_sources: found.kinds,
@@ -105,13 +136,21 @@ impl<T: TokenStore> Config<T> {
     }
 }
 
+fn rejected(rejection: Rejection, token_sources: TokenSourceKinds, scope: Scope) -> Outcome {
+    Outcome::Rejected {
+        rejection,
+        token_sources,
+        scope,
+    }
+}
+
 /// Middleware that answers logout requests and passes all others to the inner service.
 ///
 /// Created by [`LogoutLayer`](crate::layer::LogoutLayer). The inner service need not be `Clone`. Its
 /// requests and responses are neither boxed nor copied, and its error type stays the same.
 pub struct Logout<S, T> {
-    inner: S,
-    config: Arc<Config<T>>,
+    pub(crate) inner: S,
+    pub(crate) config: Arc<Config<T>>,
 }
 
 impl<S, T> Logout<S, T> {
@@ -166,7 +205,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match Route::find(&self.config.routes, &request) {
+        match self.config.find(&request) {
             Some(action) => self.config.log_out(*action, request),
             None => ResponseFuture::passed(self.inner.call(request)),
         }
@@ -176,16 +215,66 @@ where
 /// The logout as a service without an inner service, for example for Axum's `Router::route_service`.
 ///
 /// Created by [`LogoutLayer::endpoint`](crate::layer::LogoutLayer::endpoint). The endpoint ignores the
-/// path. `POST` is a logout, and every other method gets a `405` with `Allow: POST`.
+/// path. `POST` is a logout, and every other method gets a `405` with `Allow: POST`. `DELETE` is a logout
+/// too with [`also_delete`](crate::builder::LogoutLayerBuilder::also_delete).
 pub struct LogoutEndpoint<T> {
-    config: Arc<Config<T>>,
-    action: Action<T>,
+    pub(crate) config: Arc<Config<T>>,
+    pub(crate) action: Action<T>,
 }
 
 impl<T> LogoutEndpoint<T> {
     pub(crate) fn new(config: Arc<Config<T>>, action: Action<T>) -> Self {
         Self { config, action }
     }
+
+    pub(crate) fn is_logout<B>(&self, request: &Request<B>) -> bool {
+        is_logout_method(request.method(), self.config.also_delete)
+    }
+
+    /// The answer to a method that is no logout.
+    pub(crate) fn not_allowed(&self) -> Response<Empty<Bytes>> {
+        let mut response = Response::new(Empty::new());
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        let allowed = if self.config.also_delete {
+            "POST, DELETE"
+        } else {
+            "POST"
+        };
+        let headers = response.headers_mut();
+        headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        response
+    }
+}
+
+impl<T: TokenStore> LogoutEndpoint<T> {
+    /// Reads a token from the body of the request as well. See [`BodyToken`].
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use tower_logout::{LogoutLayer, Revocation, store_fn};
+    ///
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let logout = LogoutLayer::new(store).endpoint().body_token("refresh_token");
+    /// let app: Router = Router::new().route_service("/auth/logout", logout);
+    /// ```
+    pub fn body_token(self, token: impl Into<BodyToken>) -> WithBodyToken<Self> {
+        WithBodyToken::new(self, token.into())
+    }
+
+    /// Waits until no revocation runs in the background, as [`LogoutLayer::drain`] does.
+    ///
+    /// [`LogoutLayer::drain`]: crate::layer::LogoutLayer::drain
+    #[cfg(feature = "tokio")]
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
+        drain(&self.config)
+    }
+}
+
+/// Waits until no revocation of the layer runs in the background.
+#[cfg(feature = "tokio")]
+pub(crate) fn drain<T>(config: &Config<T>) -> impl Future<Output = ()> + Send + use<T> {
+    let in_flight = Arc::clone(&config.in_flight);
+    async move { in_flight.drained().await }
 }
 
 impl<T> Clone for LogoutEndpoint<T> {
@@ -213,15 +302,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        if request.method() == Method::POST {
+        if self.is_logout(&request) {
             self.config.log_out(self.action, request)
         } else {
-            let mut response = Response::new(Empty::new());
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
-            ResponseFuture::passed(ready(Ok(response)))
+            ResponseFuture::passed(ready(Ok(self.not_allowed())))
         }
     }
 }

@@ -154,7 +154,7 @@ async fn inside_a_nest_the_cookie_has_to_reach_the_public_path() {
     };
     assert!(matches!(
         build(&cookies("/logout")),
-        Err(ConfigError::RefreshCookieNotSent { .. })
+        Err(ConfigError::CookieNotSent { .. })
     ));
     let layer = build(&cookies("/auth")).unwrap();
     let inner = Router::new()

@@ -1,7 +1,11 @@
 //! The builders reject cookies that a browser would drop or never send.
 
 use cookie::{Cookie, CookieBuilder, SameSite};
-use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, cookie};
+use http::StatusCode;
+use http_body_util::Full;
+use tower_logout::{
+    AuthCookies, ConfigError, LogoutLayer, MemoryStore, Outcome, TokenSource, cookie,
+};
 
 use support::*;
 
@@ -89,16 +93,62 @@ fn a_refresh_cookie_that_never_reaches_the_logout_path_is_rejected() {
     let result = LogoutLayer::builder(MemoryStore::new())
         .cookies(cookies.clone())
         .build();
-    assert!(matches!(
-        result,
-        Err(ConfigError::RefreshCookieNotSent { .. })
-    ));
+    assert!(matches!(result, Err(ConfigError::CookieNotSent { .. })));
     // The order of the setters does not matter.
     let layer = LogoutLayer::builder(MemoryStore::new())
         .cookies(cookies.clone())
         .path("/auth/refresh/logout")
         .build();
     assert!(layer.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_cookie_is_the_only_one_that_is_read_and_removed() {
+    let (store, token) = store_with_session().await;
+    let session = Cookie::build("id").path("/").http_only(true);
+    let cookies = AuthCookies::session(session).unwrap();
+    assert_eq!(
+        cookies.refresh("7d1c").to_string(),
+        "id=7d1c; HttpOnly; Path=/"
+    );
+    let layer = LogoutLayer::builder(store.clone())
+        .cookies(cookies)
+        .build()
+        .unwrap();
+    let request = logout().header("cookie", format!("id={}", token.expose()));
+    let answer = through(&layer, request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let removal = "id=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly";
+    assert_eq!(answer.set_cookies(), [removal]);
+    assert!(!is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn without_cookies_none_is_read_and_none_is_removed() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .cookies(AuthCookies::none())
+        .token_source(TokenSource::bearer())
+        .build()
+        .unwrap();
+    let answer = through(&layer, logout_with(&token)).await;
+    assert!(matches!(answer.outcome, Some(Outcome::NoToken)));
+    assert!(answer.set_cookies().is_empty());
+
+    let request = logout().header("authorization", format!("Bearer {}", token.expose()));
+    let answer = through(&layer, request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.set_cookies().is_empty());
+    assert!(!is_live(&store, &token).await);
+}
+
+#[test]
+fn a_cookie_that_is_not_described_cannot_be_stored() {
+    let session = AuthCookies::session(Cookie::build("id")).unwrap();
+    for cookie in [session.access("a"), AuthCookies::none().refresh("r")] {
+        assert_eq!(cookie.value(), "");
+        assert_eq!(cookie.max_age(), Some(cookie::time::Duration::ZERO));
+    }
 }
 
 #[test]
@@ -108,6 +158,8 @@ fn every_error_says_what_was_wrong_and_what_to_do() {
         error.to_string(),
         "a browser would drop cookie \"__Host-r\": __Host- requires Secure"
     );
+    // `unwrap` and `expect` print the `Debug` text.
+    assert_eq!(format!("{error:?}"), error.to_string());
     let error = LogoutLayer::builder(MemoryStore::new())
         .path("logout?x")
         .build()

@@ -1,6 +1,6 @@
 //! The layer finds every refresh cookie in a request.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::header::COOKIE;
 use http::{HeaderValue, Request};
@@ -9,7 +9,10 @@ use serde::Deserialize;
 use tower_logout::cookie::Cookie;
 use tower_logout::outcome::FailureKind;
 use tower_logout::store::SessionStore;
-use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Revocation, Token, store_fn};
+use tower_logout::token::TokenSourceKind;
+use tower_logout::{
+    AuthCookies, ConfigError, LogoutLayer, MemoryStore, Revocation, Token, store_fn,
+};
 
 use support::*;
 
@@ -133,6 +136,68 @@ async fn hostile_input_costs_the_store_a_bounded_number_of_calls() {
         .await
         .assert_is_failed_and_keeps_cookies();
     assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 16);
+}
+
+#[tokio::test]
+async fn the_access_token_is_presented_with_its_kind_if_that_is_configured() {
+    let presented = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&presented);
+    let store = store_fn(move |token| {
+        let seen = (token.expose().to_owned(), token.source());
+        record.lock().unwrap().push(seen);
+        async { Ok(Revocation::NotFound) }
+    });
+    let request = || {
+        let cookies = "accessToken=a; refreshToken=r; other=o";
+        logout()
+            .header("cookie", cookies)
+            .body(Full::default())
+            .unwrap()
+    };
+    let refresh = ("r".to_owned(), Some(TokenSourceKind::Cookie));
+    let access = ("a".to_owned(), Some(TokenSourceKind::AccessCookie));
+
+    through(&LogoutLayer::new(store.clone()), request()).await;
+    assert_eq!(*presented.lock().unwrap(), [refresh.clone()]);
+    presented.lock().unwrap().clear();
+
+    let layer = LogoutLayer::builder(store)
+        .access_token_too()
+        .build()
+        .unwrap();
+    let answer = through(&layer, request()).await;
+    answer.assert_is_logged_out();
+    assert_eq!(answer.token_sources(), "cookie+access_cookie");
+    assert_eq!(*presented.lock().unwrap(), [refresh, access]);
+}
+
+#[tokio::test]
+async fn an_access_token_alone_ends_its_session() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .access_token_too()
+        .build()
+        .unwrap();
+    let cookie = format!("accessToken={}", token.expose());
+    let request = logout().header("cookie", cookie).body(Full::default());
+    through(&layer, request.unwrap())
+        .await
+        .assert_is_logged_out();
+    assert!(!is_live(&store, &token).await);
+}
+
+#[test]
+fn an_access_cookie_that_has_to_be_read_has_to_reach_the_logout() {
+    let cookies = AuthCookies::builder()
+        .access(Cookie::build("accessToken").path("/api"))
+        .build()
+        .unwrap();
+    let builder = || LogoutLayer::builder(MemoryStore::new()).cookies(cookies.clone());
+    assert!(builder().build().is_ok());
+    assert!(matches!(
+        builder().access_token_too().build(),
+        Err(ConfigError::CookieNotSent { .. })
+    ));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod logouts_are_counted;
 #[cfg(feature = "tracing")]
 mod operator_sees_the_outcome;
 mod pass_through;
+mod paths_and_methods;
 mod redirect_targets;
 mod replies;
 mod request_forgery;
@@ -32,3 +33,4 @@ mod the_suite_catches_broken_stores;
 mod through_real_sockets;
 #[cfg(feature = "tracing")]
 mod tokens_in_headers;
+mod tokens_in_the_body;

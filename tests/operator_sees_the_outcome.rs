@@ -64,7 +64,7 @@ async fn each_outcome_is_in_the_extensions_in_one_event_and_in_one_call_of_the_c
             "inactive",
             "INFO",
         ),
-        (watch(store, no_token).await.0, "no_token", "INFO"),
+        (watch(store, no_token).await.0, "no_token", "WARN"),
         (
             watch(failing, logout_with(&token)).await.0,
             "failed",

@@ -276,7 +276,7 @@ async fn forms_change_nothing_for_json_clients_and_for_other_content_types() {
         .insert("accept", "application/json".parse().unwrap());
     through(&layer, script).await.assert_is_logged_out();
 
-    let mut plain = with(form().header("sec-fetch-site", "same-origin"), &token);
+    let mut plain = with(form().header("sec-fetch-site", "cross-site"), &token);
     plain
         .headers_mut()
         .insert("content-type", "text/plain".parse().unwrap());
@@ -285,10 +285,16 @@ async fn forms_change_nothing_for_json_clients_and_for_other_content_types() {
 }
 
 #[tokio::test]
-async fn without_forms_a_form_is_a_415() {
-    let request = form().header("sec-fetch-site", "same-origin");
-    let answer = through_default(MemoryStore::new(), with(request, &Token::new("t"))).await;
-    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+async fn without_forms_a_form_of_the_same_origin_is_answered_with_json_and_another_is_a_415() {
+    let from = async |site| {
+        let request = with(form().header("sec-fetch-site", site), &Token::new("t"));
+        through_default(MemoryStore::new(), request).await
+    };
+    from("same-origin").await.assert_is_logged_out();
+    for site in ["cross-site", "same-site", "none"] {
+        let answer = from(site).await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{site}");
+    }
 }
 
 const SITE_DATA: &str = "clear-site-data";

@@ -20,7 +20,7 @@ fn from_elsewhere(token: &Token, headers: &[(&str, &str)]) -> Request<TestBody> 
 }
 
 #[tokio::test]
-async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expected() {
+async fn without_json_and_without_an_origin_the_answer_is_a_415_that_says_what_is_expected() {
     let (store, token) = store_with_session().await;
     let form_types = [
         None,
@@ -43,7 +43,7 @@ async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expec
         );
         assert_eq!(
             answer.body,
-            r#"{"error":"Content-Type must be application/json: send a JSON body, {} will do (fetch and axios drop the header of a request without a body)"}"#
+            r#"{"error":"Content-Type must be application/json: send a JSON body, {} will do (fetch and axios drop the header of a request without a body), or send the logout from a page of the same origin"}"#
         );
         answer.assert_common_headers();
         assert!(answer.set_cookies().is_empty());
@@ -56,6 +56,92 @@ async fn without_a_json_content_type_the_answer_is_a_415_that_says_what_is_expec
         ));
     }
     assert!(is_live(&store, &token).await);
+}
+
+/// The headers with which a page of the same origin sends a logout without a body.
+const SAME_ORIGIN: [&[(&str, &str)]; 6] = [
+    &[("sec-fetch-site", "same-origin")],
+    &[
+        ("sec-fetch-site", "same-origin"),
+        ("origin", "https://app.example"),
+        ("content-type", "text/plain;charset=UTF-8"),
+    ],
+    &[
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ],
+    // Browsers from before 2023, and http: there is no Sec-Fetch-Site.
+    &[("origin", "https://app.example")],
+    &[("origin", "http://app.example")],
+    &[
+        ("origin", "https://app.example"),
+        ("content-type", "text/plain"),
+    ],
+];
+
+/// What the pages of another origin, or no browser at all, can send.
+const NOT_SAME_ORIGIN: [&[(&str, &str)]; 12] = [
+    &[],
+    &[("sec-fetch-site", "cross-site")],
+    &[("sec-fetch-site", "same-site")],
+    &[("sec-fetch-site", "none")],
+    &[("sec-fetch-site", "")],
+    &[("sec-fetch-site", "same-origin, cross-site")],
+    &[
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://app.example"),
+    ],
+    &[("origin", "null")],
+    &[("origin", "https://evil.example")],
+    &[("origin", "https://app.example.evil.example")],
+    &[("origin", "https://app.example:8443")],
+    &[("referer", "https://app.example/")],
+];
+
+#[tokio::test]
+async fn a_page_of_the_same_origin_needs_no_body_and_no_content_type() {
+    for headers in SAME_ORIGIN {
+        let (store, token) = store_with_session().await;
+        let answer = through_default(store.clone(), from_elsewhere(&token, headers)).await;
+        answer.assert_is_logged_out();
+        assert!(!is_live(&store, &token).await, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_proves_the_same_origin() {
+    let (store, token) = store_with_session().await;
+    for headers in NOT_SAME_ORIGIN {
+        let answer = through_default(store.clone(), from_elsewhere(&token, headers)).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{headers:?}"
+        );
+        assert!(answer.set_cookies().is_empty());
+    }
+    assert!(is_live(&store, &token).await);
+}
+
+#[tokio::test]
+async fn strict_json_accepts_nothing_but_json() {
+    let (store, token) = store_with_session().await;
+    let layer = LogoutLayer::builder(store.clone())
+        .strict_json()
+        .build()
+        .unwrap();
+    for headers in SAME_ORIGIN.into_iter().chain(NOT_SAME_ORIGIN) {
+        let answer = through(&layer, from_elsewhere(&token, headers)).await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(
+            answer.body,
+            r#"{"error":"Content-Type must be application/json: send a JSON body, {} will do (fetch and axios drop the header of a request without a body)"}"#
+        );
+    }
+    assert!(is_live(&store, &token).await);
+    through(&layer, logout_with(&token))
+        .await
+        .assert_is_logged_out();
 }
 
 #[tokio::test]
@@ -130,7 +216,8 @@ async fn the_origin_check_rejects_another_origin_with_a_403_and_changes_nothing(
 }
 
 #[tokio::test]
-async fn with_both_checks_a_request_has_to_pass_both() {
+async fn with_an_origin_check_json_from_another_origin_is_rejected_and_a_trusted_one_needs_no_json()
+{
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store)
         .origin_check(
@@ -148,9 +235,11 @@ async fn with_both_checks_a_request_has_to_pass_both() {
             .await
             .status
     };
-    assert_eq!(status(&[trusted]).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(status(&[]).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(status(&[evil]).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(status(&[json, evil]).await, StatusCode::FORBIDDEN);
     assert_eq!(status(&[json, trusted]).await, StatusCode::OK);
+    assert_eq!(status(&[trusted]).await, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -1,16 +1,39 @@
 //! The setters of the checks against forged requests.
 
 use super::LogoutLayerBuilder;
-use crate::csrf::OriginCheck;
+use crate::csrf::{OriginCheck, RequireJson};
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Whether a logout must have `Content-Type: application/json`. `true` by default.
+    /// Requires `Content-Type: application/json` of every logout, as the letter of the endpoint's
+    /// specification says. Off by default.
     ///
-    /// A form cannot send this content type to another site. A logout with another content type gets a
-    /// `415`.
+    /// By default a logout is either JSON or from a page of the same origin. A page of another origin can
+    /// forge neither: a form cannot send JSON, a script needs the consent of CORS, and only the browser
+    /// writes `Sec-Fetch-Site` and `Origin`.
     ///
-    /// If you turn this check off, set an [`origin_check`](Self::origin_check). Without either check,
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).strict_json().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn strict_json(mut self) -> Self {
+        self.csrf.json = RequireJson::Always;
+        self
+    }
+
+    /// Whether a logout that does not come from a page of the same origin must have `Content-Type:
+    /// application/json`. `true` by default.
+    ///
+    /// Such a logout with another content type gets a `415`. A request comes from a page of the same origin
+    /// if the browser says so: `Sec-Fetch-Site` is `same-origin`, or there is no `Sec-Fetch-Site` and
+    /// `Origin` has the host and the port of the request. An origin that the
+    /// [`origin_check`](Self::origin_check) trusts counts as well.
+    ///
+    /// If you turn the check off, set an [`origin_check`](Self::origin_check). Without either check,
     /// [`build`](Self::build) returns [`ConfigError::NoCsrfProof`](crate::error::ConfigError::NoCsrfProof).
     ///
     /// ```
@@ -27,7 +50,11 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn require_json(mut self, require: bool) -> Self {
-        self.csrf.require_json = require;
+        self.csrf.json = if require {
+            RequireJson::UnlessSameOrigin
+        } else {
+            RequireJson::Never
+        };
         self
     }
 

@@ -4,9 +4,10 @@ mod csrf;
 mod observe;
 mod reply;
 mod route;
-#[cfg(feature = "tokio")]
 mod timeout;
 mod token;
+
+pub(crate) use self::timeout::Limits;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::cookies::AuthCookies;
-use crate::csrf::Csrf;
+use crate::csrf::{Csrf, RequireJson};
 use crate::detach::InFlight;
 use crate::error::ConfigError;
 use crate::layer::LogoutLayer;
@@ -23,7 +24,7 @@ use crate::reply::{Answer, Json, Negotiated, Redirect, Reply};
 use crate::route::{Action, DEFAULT_PATH, Route, check_path};
 use crate::service::Config;
 use crate::store::TokenStore;
-use crate::token::{Bounds, Sources, TokenSource};
+use crate::token::{Sources, TokenSettings};
 
 /// Builder of a [`LogoutLayer`]. Created by [`LogoutLayer::builder`].
 #[must_use]
@@ -32,16 +33,17 @@ pub struct LogoutLayerBuilder<T> {
     /// The first route is the one of `path`.
     routes: Vec<(String, Action<T>)>,
     public_prefix: String,
-    token_sources: Vec<TokenSource>,
+    also_delete: bool,
     cookies: AuthCookies,
-    bounds: Bounds,
+    tokens: TokenSettings,
+    require_token: bool,
     csrf: Csrf,
     reply: Box<dyn Reply>,
     forms: Option<Redirect>,
     clear_site_data: Option<HeaderValue>,
     clear_on_failure: bool,
     on_outcome: Option<OnOutcome>,
-    in_flight: InFlight,
+    limits: Limits,
 }
 
 impl<T> fmt::Debug for LogoutLayerBuilder<T> {
@@ -49,7 +51,7 @@ impl<T> fmt::Debug for LogoutLayerBuilder<T> {
         let paths: Vec<_> = self.routes.iter().map(|(path, _)| path).collect();
         f.debug_struct("LogoutLayerBuilder")
             .field("paths", &paths)
-            .field("token_sources", &self.token_sources)
+            .field("token_sources", &self.tokens.sources)
             .field("cookies", &self.cookies)
             .field("csrf", &self.csrf)
             .field("clear_on_failure", &self.clear_on_failure)
@@ -63,11 +65,12 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             store,
             routes: vec![(DEFAULT_PATH.into(), Action::this())],
             public_prefix: String::new(),
-            token_sources: Vec::new(),
+            also_delete: false,
             cookies: AuthCookies::default(),
-            bounds: Bounds::default(),
+            tokens: TokenSettings::default(),
+            require_token: false,
             csrf: Csrf {
-                require_json: true,
+                json: RequireJson::UnlessSameOrigin,
                 grpc: false,
                 forms: false,
                 origin: None,
@@ -77,7 +80,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             clear_site_data: None,
             clear_on_failure: false,
             on_outcome: None,
-            in_flight: InFlight::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -87,12 +90,12 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     ///
     /// - [`ConfigError::InvalidPath`] if no request can have one of the paths.
     /// - [`ConfigError::DuplicatePath`] if two logouts have the same path.
-    /// - [`ConfigError::RefreshCookieNotSent`] if the `Path` of a refresh cookie does not cover one of the
-    ///   paths.
+    /// - [`ConfigError::CookieNotSent`] if the `Path` of a cookie with a token does not cover one of
+    ///   the paths.
     /// - [`ConfigError::NoCsrfProof`] if [`require_json`](Self::require_json) is off and there is no
     ///   [`origin_check`](Self::origin_check).
     pub fn build(self) -> Result<LogoutLayer<T>, ConfigError> {
-        if !self.csrf.require_json && self.csrf.origin.is_none() {
+        if self.csrf.json == RequireJson::Never && self.csrf.origin.is_none() {
             return Err(ConfigError::NoCsrfProof);
         }
         for (index, (path, _)) in self.routes.iter().enumerate() {
@@ -102,7 +105,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             }
             let public = format!("{}{path}", self.public_prefix);
             check_path(&public)?;
-            self.cookies.reach(&public)?;
+            self.cookies.reach(&public, self.tokens.access_cookie)?;
         }
         Ok(self.assemble())
     }
@@ -122,8 +125,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             routes: routes
                 .map(|(path, action)| Route::new(path, *action))
                 .collect(),
+            also_delete: self.also_delete,
             csrf: self.csrf,
-            sources: Sources::new(self.token_sources, &self.cookies, self.bounds),
+            sources: Sources::new(self.tokens, &self.cookies),
+            require_token: self.require_token,
             store: self.store,
             answer: Arc::new(Answer {
                 reply,
@@ -132,7 +137,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 clear_on_failure: self.clear_on_failure,
             }),
             on_outcome: self.on_outcome,
-            in_flight: Arc::new(self.in_flight),
+            in_flight: Arc::new(InFlight::new(self.limits)),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The setters of the logout paths.
 
 use super::LogoutLayerBuilder;
+use crate::error::ConfigError;
 use crate::route::Action;
+use crate::service::LogoutEndpoint;
 use crate::store::{Scope, SubjectStore, TokenStore};
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
@@ -18,6 +20,76 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.routes[0].0 = path.into();
         self
+    }
+
+    /// Adds another path of the same logout, for example the method of a gRPC service. None by default.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store)
+    ///     .also_path("/auth.v1.Auth/Logout")
+    ///     .grpc()
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn also_path(mut self, path: impl Into<String>) -> Self {
+        self.routes.push((path.into(), Action::this()));
+        self
+    }
+
+    /// Takes `DELETE` requests as logouts too. Off by default.
+    ///
+    /// A `DELETE` needs no content type, unless [`strict_json`](Self::strict_json) is set: no form can send
+    /// the method, and a script of another origin needs the consent of CORS. Keep a middleware away from
+    /// the logout that turns a `POST` of a form into a `DELETE`.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).path("/session").also_delete().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn also_delete(mut self) -> Self {
+        self.also_delete = true;
+        self
+    }
+
+    /// Checks the settings for a logout at this path, as the browser sees the path, and creates the
+    /// [endpoint](crate::layer::LogoutLayer::endpoint). This replaces [`path`](Self::path) and
+    /// [`public_prefix`](Self::public_prefix).
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use axum::Router;
+    /// use cookie::Cookie;
+    /// use tower_logout::AuthCookies;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let cookies = AuthCookies::builder()
+    ///     .refresh(Cookie::build("refreshToken").path("/session").http_only(true))
+    ///     .build()?;
+    /// let logout = LogoutLayer::builder(store).cookies(cookies).endpoint_at("/session/logout")?;
+    /// let session = Router::new().route_service("/logout", logout);
+    /// let app: Router = Router::new().nest("/session", session);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn endpoint_at(
+        mut self,
+        public_path: impl Into<String>,
+    ) -> Result<LogoutEndpoint<T>, ConfigError> {
+        self.public_prefix.clear();
+        Ok(self.path(public_path).build()?.endpoint())
     }
 
     /// Adds a path whose logout ends the sessions of this [`Scope`]. None by default.

@@ -2,9 +2,31 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
 use super::LogoutLayerBuilder;
+#[cfg(feature = "tokio")]
 use crate::store::TokenStore;
 
+/// The timeouts and the limit of revocations. Without tokio there are none.
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) timeout: Duration,
+    pub(crate) detached_timeout: Duration,
+    pub(crate) max_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            detached_timeout: Duration::from_secs(30),
+            max_in_flight: 1024,
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
 impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// Sets how long a client waits for the store. 5 seconds by default.
     ///
@@ -26,7 +48,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.in_flight.timeout = timeout;
+        self.limits.timeout = timeout;
         self
     }
 
@@ -49,7 +71,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn detached_timeout(mut self, timeout: Duration) -> Self {
-        self.in_flight.detached_timeout = timeout;
+        self.limits.detached_timeout = timeout;
         self
     }
 
@@ -70,7 +92,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn max_in_flight(mut self, revocations: usize) -> Self {
-        self.in_flight.max = revocations;
+        self.limits.max_in_flight = revocations;
         self
     }
 }

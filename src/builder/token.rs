@@ -44,7 +44,45 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn token_source(mut self, source: TokenSource) -> Self {
-        self.token_sources.push(source);
+        self.tokens.sources.push(source);
+        self
+    }
+
+    /// Presents the value of the access cookie to the store as well. Off by default.
+    ///
+    /// Use this if your application looks its access tokens up, for example in an allow-list in Redis. The
+    /// store tells the tokens apart by [`Token::source`](crate::Token::source).
+    ///
+    /// The access cookie may be plain, or have the encoding of the refresh cookie.
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).access_token_too().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn access_token_too(mut self) -> Self {
+        self.tokens.access_cookie = true;
+        self
+    }
+
+    /// Rejects a logout that presents no token with a `401`. Off by default.
+    ///
+    /// By default such a logout is a success, because it leaves nothing to end. Its outcome is
+    /// [`NoToken`](crate::outcome::Outcome::NoToken).
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store).require_token().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn require_token(mut self) -> Self {
+        self.require_token = true;
         self
     }
 
@@ -68,7 +106,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn max_tokens(mut self, tokens: usize) -> Self {
-        self.bounds.tokens = tokens;
+        self.tokens.bounds.tokens = tokens;
         self
     }
 
@@ -86,7 +124,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn max_cookie_len(mut self, bytes: usize) -> Self {
-        self.bounds.cookie_len = bytes;
+        self.tokens.bounds.cookie_len = bytes;
         self
     }
 
@@ -104,7 +142,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn max_token_len(mut self, bytes: usize) -> Self {
-        self.bounds.token_len = bytes;
+        self.tokens.bounds.token_len = bytes;
         self
     }
 }

@@ -1,10 +1,48 @@
-//! The `Set-Cookie` header that removes a cookie.
+//! The attributes of a cookie: when it is set, and when it is removed.
 
-use cookie::Cookie;
+use cookie::{Cookie, CookieBuilder, SameSite};
 use http::HeaderValue;
 
-use super::path;
 use crate::error::ConfigError;
+
+/// A cookie with the default attributes.
+pub(super) fn template(name: &'static str) -> CookieBuilder<'static> {
+    Cookie::build(name)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+}
+
+/// The cookie that sets a value.
+pub(super) fn with_value(template: &Cookie<'static>, value: impl Into<String>) -> Cookie<'static> {
+    let mut cookie = template.clone();
+    cookie.set_value(value.into());
+    cookie.set_path(path(template).to_owned());
+    cookie
+}
+
+/// A cookie of which a browser stores nothing.
+pub(super) fn nothing(name: &'static str) -> Cookie<'static> {
+    let mut cookie = template(name).build();
+    cookie.make_removal();
+    cookie
+}
+
+/// The `Path` of the cookie, or `/`. Without a `Path`, a browser takes the path of the request, which
+/// differs between login and logout.
+pub(super) fn path<'c>(cookie: &'c Cookie<'static>) -> &'c str {
+    cookie.path().unwrap_or("/")
+}
+
+/// The parts that identify a cookie in a browser.
+pub(super) fn key<'c>(cookie: &'c Cookie<'static>) -> (&'c str, &'c str, Option<String>, bool) {
+    (
+        cookie.name(),
+        path(cookie),
+        cookie.domain().map(str::to_ascii_lowercase),
+        cookie.partitioned() == Some(true),
+    )
+}
 
 /// Writes the removal of a cookie. The default cookies get exactly the text of docs/endpoint.md.
 pub(super) fn removal(cookie: &Cookie<'static>) -> Result<HeaderValue, ConfigError> {

@@ -2,16 +2,16 @@
 
 use cookie::CookieBuilder;
 
+use super::attributes::{key, removal, template};
 use super::check::{check, duplicate};
 use super::encoding::CookieEncoding;
-use super::removal::removal;
-use super::{ACCESS_COOKIE, AuthCookies, REFRESH_COOKIE, key, template};
+use super::{ACCESS_COOKIE, AuthCookies, REFRESH_COOKIE};
 use crate::error::ConfigError;
 
 /// Builder of [`AuthCookies`]. Created by [`AuthCookies::builder`].
 #[derive(Clone, Debug)]
 pub struct AuthCookiesBuilder {
-    access: CookieBuilder<'static>,
+    access: Option<CookieBuilder<'static>>,
     refresh: CookieBuilder<'static>,
     also_refresh: Vec<CookieBuilder<'static>>,
     also_clear: Vec<CookieBuilder<'static>>,
@@ -21,7 +21,7 @@ pub struct AuthCookiesBuilder {
 impl AuthCookiesBuilder {
     pub(super) fn new() -> Self {
         Self {
-            access: template(ACCESS_COOKIE),
+            access: Some(template(ACCESS_COOKIE)),
             refresh: template(REFRESH_COOKIE),
             also_refresh: Vec::new(),
             also_clear: Vec::new(),
@@ -47,7 +47,7 @@ impl AuthCookiesBuilder {
     /// ```
     #[must_use]
     pub fn access(mut self, cookie: impl Into<CookieBuilder<'static>>) -> Self {
-        self.access = cookie.into();
+        self.access = Some(cookie.into());
         self
     }
 
@@ -70,6 +70,30 @@ impl AuthCookiesBuilder {
     /// ```
     #[must_use]
     pub fn refresh(mut self, cookie: impl Into<CookieBuilder<'static>>) -> Self {
+        self.refresh = cookie.into();
+        self
+    }
+
+    /// Sets the one cookie of a login that has no access cookie. A value is ignored.
+    ///
+    /// The default is an access and a refresh cookie. A cookie without a `Path` gets `Path=/`.
+    /// [`AuthCookies::refresh`] returns the session cookie.
+    ///
+    /// ```
+    /// use cookie::Cookie;
+    /// use tower_logout::AuthCookies;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// let cookies = AuthCookies::builder()
+    ///     .session(Cookie::build("__Host-session").path("/").secure(true).http_only(true))
+    ///     .also_clear(Cookie::build("theme"))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn session(mut self, cookie: impl Into<CookieBuilder<'static>>) -> Self {
+        self.access = None;
         self.refresh = cookie.into();
         self
     }
@@ -156,17 +180,21 @@ impl AuthCookiesBuilder {
     /// - [`ConfigError::DuplicateCookie`] if the access and the refresh cookie have the same name, or if
     ///   one cookie is described twice.
     pub fn build(self) -> Result<AuthCookies, ConfigError> {
-        let access = self.access.build();
+        let access = self.access.map(CookieBuilder::build);
         let refresh = self.refresh.build();
-        if access.name() == refresh.name() {
-            return Err(duplicate(&access));
+        if let Some(access) = access
+            .as_ref()
+            .filter(|access| access.name() == refresh.name())
+        {
+            return Err(duplicate(access));
         }
         let [also_refresh, also_clear] = [self.also_refresh, self.also_clear].map(|cookies| {
             let cookies = cookies.into_iter().map(CookieBuilder::build);
             cookies.collect::<Vec<_>>()
         });
-        let all: Vec<_> = [&access, &refresh]
-            .into_iter()
+        let all: Vec<_> = access
+            .iter()
+            .chain([&refresh])
             .chain(&also_refresh)
             .chain(&also_clear)
             .collect();
@@ -179,7 +207,7 @@ impl AuthCookiesBuilder {
         let removals = all.into_iter().map(removal).collect::<Result<_, _>>()?;
         Ok(AuthCookies {
             access,
-            refresh,
+            refresh: Some(refresh),
             also_refresh,
             encoding: self.encoding,
             removals,

@@ -2,7 +2,7 @@
 
 use cookie::{Cookie, SameSite};
 
-use super::path;
+use super::attributes::path;
 use crate::error::ConfigError;
 
 /// Browsers ignore longer attribute values (RFC 6265bis §5.6).

@@ -4,17 +4,18 @@
 //! a removal that it would not accept as a cookie. A removal therefore has to repeat the attributes of its
 //! cookie.
 
+mod attributes;
 mod builder;
 mod check;
 mod encoding;
-mod removal;
 
-use cookie::{Cookie, CookieBuilder, SameSite};
+use cookie::{Cookie, CookieBuilder};
 use http::HeaderValue;
 
 pub use self::builder::AuthCookiesBuilder;
 pub use self::encoding::CookieEncoding;
 
+use self::attributes::{nothing, path, template, with_value};
 use crate::error::ConfigError;
 
 const ACCESS_COOKIE: &str = "accessToken";
@@ -66,8 +67,8 @@ const REFRESH_COOKIE: &str = "refreshToken";
 /// ```
 #[derive(Clone, Debug)]
 pub struct AuthCookies {
-    access: Cookie<'static>,
-    refresh: Cookie<'static>,
+    access: Option<Cookie<'static>>,
+    refresh: Option<Cookie<'static>>,
     also_refresh: Vec<Cookie<'static>>,
     encoding: CookieEncoding,
     removals: Box<[HeaderValue]>,
@@ -76,8 +77,8 @@ pub struct AuthCookies {
 impl Default for AuthCookies {
     fn default() -> Self {
         Self {
-            access: template(ACCESS_COOKIE).build(),
-            refresh: template(REFRESH_COOKIE).build(),
+            access: Some(template(ACCESS_COOKIE).build()),
+            refresh: Some(template(REFRESH_COOKIE).build()),
             also_refresh: Vec::new(),
             encoding: CookieEncoding::default(),
             removals: Box::new([
@@ -100,7 +101,60 @@ impl AuthCookies {
         AuthCookiesBuilder::new()
     }
 
+    /// Describes a login with one session cookie and no access cookie. A value is ignored.
+    ///
+    /// [`refresh`](Self::refresh) then returns the session cookie.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuthCookiesBuilder::build`].
+    ///
+    /// ```
+    /// use cookie::{Cookie, SameSite};
+    /// use tower_logout::AuthCookies;
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// let session = Cookie::build("id").path("/").http_only(true).same_site(SameSite::Strict);
+    /// let cookies = AuthCookies::session(session)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn session(cookie: impl Into<CookieBuilder<'static>>) -> Result<Self, ConfigError> {
+        Self::builder().session(cookie).build()
+    }
+
+    /// Describes a login without cookies, for example with bearer tokens only.
+    ///
+    /// A logout reads and removes no cookie. Add the place of the token with
+    /// [`token_source`](crate::builder::LogoutLayerBuilder::token_source).
+    ///
+    /// ```
+    /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
+    /// use tower_logout::{AuthCookies, TokenSource};
+    ///
+    /// # fn main() -> Result<(), tower_logout::ConfigError> {
+    /// # let store = store_fn(|_| async { Ok(Revocation::NotFound) });
+    /// let layer = LogoutLayer::builder(store)
+    ///     .cookies(AuthCookies::none())
+    ///     .token_source(TokenSource::bearer())
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn none() -> Self {
+        Self {
+            access: None,
+            refresh: None,
+            also_refresh: Vec::new(),
+            encoding: CookieEncoding::default(),
+            removals: Box::default(),
+        }
+    }
+
     /// Returns the access cookie with this value, to set at login and refresh.
+    ///
+    /// If the description has no access cookie, the result is the removal of a cookie, so that a browser
+    /// stores nothing that no logout removes.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -109,10 +163,16 @@ impl AuthCookies {
     /// assert_eq!(cookie.to_string(), "accessToken=eyJ0; HttpOnly; SameSite=Lax; Path=/");
     /// ```
     pub fn access(&self, value: impl Into<String>) -> Cookie<'static> {
-        with_value(&self.access, value)
+        match &self.access {
+            Some(access) => with_value(access, value),
+            None => nothing(ACCESS_COOKIE),
+        }
     }
 
     /// Returns the refresh cookie with this value, to set at login and refresh.
+    ///
+    /// If the description has no refresh cookie, the result is the removal of a cookie, so that a browser
+    /// stores nothing that no logout removes.
     ///
     /// ```
     /// use tower_logout::AuthCookies;
@@ -121,17 +181,20 @@ impl AuthCookies {
     /// assert_eq!(cookie.to_string(), "refreshToken=7d1c; HttpOnly; SameSite=Lax; Path=/");
     /// ```
     pub fn refresh(&self, value: impl Into<String>) -> Cookie<'static> {
-        with_value(&self.refresh, value)
+        match &self.refresh {
+            Some(refresh) => with_value(refresh, value),
+            None => nothing(REFRESH_COOKIE),
+        }
     }
 
-    /// The name of the access cookie.
+    /// The name of the access cookie. `accessToken` if the description has none.
     pub fn access_name(&self) -> &str {
-        self.access.name()
+        self.access.as_ref().map_or(ACCESS_COOKIE, Cookie::name)
     }
 
-    /// The name of the refresh cookie.
+    /// The name of the refresh cookie. `refreshToken` if the description has none.
     pub fn refresh_name(&self) -> &str {
-        self.refresh.name()
+        self.refresh.as_ref().map_or(REFRESH_COOKIE, Cookie::name)
     }
 
     pub(crate) fn refresh_encoding(&self) -> &CookieEncoding {
@@ -140,6 +203,11 @@ impl AuthCookies {
 
     pub(crate) fn removals(&self) -> &[HeaderValue] {
         &self.removals
+    }
+
+    /// The name of the access cookie, if there is one.
+    pub(crate) fn access_names(&self) -> impl Iterator<Item = &str> {
+        self.access.iter().map(Cookie::name)
     }
 
     /// The distinct names of the refresh cookie, including older names.
@@ -153,18 +221,23 @@ impl AuthCookies {
     }
 
     fn refresh_cookies(&self) -> impl Iterator<Item = &Cookie<'static>> {
-        std::iter::once(&self.refresh).chain(&self.also_refresh)
+        self.refresh.iter().chain(&self.also_refresh)
     }
 
-    /// Checks that a browser sends the refresh cookies to this path (RFC 6265 §5.1.4).
-    pub(crate) fn reach(&self, logout_path: &str) -> Result<(), ConfigError> {
-        for cookie in self.refresh_cookies() {
+    /// Checks that a browser sends the cookies with tokens to this path (RFC 6265 §5.1.4).
+    pub(crate) fn reach(
+        &self,
+        logout_path: &str,
+        access_token_too: bool,
+    ) -> Result<(), ConfigError> {
+        let access = self.access.iter().filter(|_| access_token_too);
+        for cookie in self.refresh_cookies().chain(access) {
             let cookie_path = path(cookie);
             let covers = logout_path.strip_prefix(cookie_path).is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/')
             });
             if !covers {
-                return Err(ConfigError::RefreshCookieNotSent {
+                return Err(ConfigError::CookieNotSent {
                     name: cookie.name().into(),
                     cookie_path: cookie_path.into(),
                     logout_path: logout_path.into(),
@@ -175,38 +248,10 @@ impl AuthCookies {
     }
 }
 
-fn template(name: &'static str) -> CookieBuilder<'static> {
-    Cookie::build(name)
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-}
-
-fn with_value(template: &Cookie<'static>, value: impl Into<String>) -> Cookie<'static> {
-    let mut cookie = template.clone();
-    cookie.set_value(value.into());
-    cookie.set_path(path(template).to_owned());
-    cookie
-}
-
-/// The `Path` of the cookie, or `/`. Without a `Path`, a browser takes the path of the request, which
-/// differs between login and logout.
-fn path<'c>(cookie: &'c Cookie<'static>) -> &'c str {
-    cookie.path().unwrap_or("/")
-}
-
-/// The parts that identify a cookie in a browser.
-fn key<'c>(cookie: &'c Cookie<'static>) -> (&'c str, &'c str, Option<String>, bool) {
-    (
-        cookie.name(),
-        path(cookie),
-        cookie.domain().map(str::to_ascii_lowercase),
-        cookie.partitioned() == Some(true),
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use cookie::SameSite;
+
     use super::*;
 
     #[test]
@@ -260,7 +305,7 @@ mod tests {
                 .refresh(Cookie::build("r").path(cookie_path))
                 .build()
                 .unwrap()
-                .reach(logout_path)
+                .reach(logout_path, false)
                 .is_ok()
         };
         assert!(reach("/", "/auth/logout"));

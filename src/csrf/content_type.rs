@@ -25,10 +25,15 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Whether the content type is that of a form with fields.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    is_url_encoded(headers)
+        || content_type(headers)
+            .is_some_and(|value| essence(value).eq_ignore_ascii_case(b"multipart/form-data"))
+}
+
+/// Whether the content type is that of a form whose fields are written as in a query.
+pub(crate) fn is_url_encoded(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|value| {
-        let essence = essence(value);
-        essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-            || essence.eq_ignore_ascii_case(b"multipart/form-data")
+        essence(value).eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
     })
 }
 

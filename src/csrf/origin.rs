@@ -100,11 +100,18 @@ impl OriginCheck {
         }
     }
 
-    /// Whether the headers show that the request comes from its own origin or from a trusted origin.
+    /// Whether the headers show that no page of another origin sent the request, unless that origin is
+    /// trusted. `Sec-Fetch-Site: none` is a navigation that the user began, for example a form sent again.
     pub(super) fn is_proved(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        value(headers, SEC_FETCH_SITE) == b"none" || self.is_same_or_trusted(uri, headers)
+    }
+
+    /// Whether the headers show that a page of the request's own origin or of a trusted origin sent the
+    /// request.
+    pub(super) fn is_same_or_trusted(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let origin = value(headers, ORIGIN);
         let own = match value(headers, SEC_FETCH_SITE) {
-            b"same-origin" | b"none" => true,
+            b"same-origin" => true,
             b"" => is_own_origin(origin, uri, headers),
             _ => false,
         };

@@ -6,30 +6,27 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
+use crate::builder::Limits;
+
 /// The limits and the counters that all logouts of a layer share.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    pub(crate) timeout: Duration,
-    pub(crate) detached_timeout: Duration,
-    pub(crate) max: usize,
+    limits: Limits,
     count: AtomicUsize,
     detached: AtomicUsize,
     all_ended: Notify,
 }
 
 impl InFlight {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            timeout: Duration::from_secs(5),
-            detached_timeout: Duration::from_secs(30),
-            max: 1024,
+            limits,
             count: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
             all_ended: Notify::new(),
@@ -40,7 +37,7 @@ impl InFlight {
     pub(crate) fn try_begin(self: &Arc<Self>) -> Option<Permit> {
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Arc::clone(self));
-        (before < self.max).then_some(permit)
+        (before < self.limits.max_in_flight).then_some(permit)
     }
 
     /// Waits until no detached revocation is running.
@@ -118,7 +115,7 @@ impl Runtime {
 
     pub(crate) fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
-            let timeout = self.in_flight.timeout;
+            let timeout = self.in_flight.limits.timeout;
             let Some(handle) = self.handle() else {
                 return Poll::Pending;
             };
@@ -141,7 +138,7 @@ impl Runtime {
         F: Future + Send + Unpin + 'static,
         F::Output: Send,
     {
-        let timeout = self.in_flight.detached_timeout;
+        let timeout = self.in_flight.limits.detached_timeout;
         let detached = Detached::new(Arc::clone(&self.in_flight));
         let task = async move {
             let _detached = detached;

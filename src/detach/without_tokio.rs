@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::builder::Limits;
+
 pub(crate) struct Permit;
 
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub(crate) struct InFlight;
 
 #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
 impl InFlight {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(_: Limits) -> Self {
         Self
     }
 

@@ -56,6 +56,18 @@ pub enum FailureKind {
     /// [`max_token_len`](crate::builder::LogoutLayerBuilder::max_token_len). The sessions of the other
     /// tokens were ended.
     TokenTooLong,
+    /// The request body that may hold a token
+    /// ([`BodyToken`](crate::body_token::BodyToken)) is longer than
+    /// [`with_max_len`](crate::body_token::BodyToken::with_max_len) allows. The sessions of the other
+    /// tokens were ended.
+    BodyTooLong,
+    /// The request body that may hold a token did not arrive in full within
+    /// [`with_timeout`](crate::body_token::BodyToken::with_timeout), or the connection broke. The sessions
+    /// of the other tokens were ended.
+    BodyIncomplete,
+    /// The request body that may hold a token is neither JSON nor a form, or the field is not text. The
+    /// sessions of the other tokens were ended.
+    BodyMalformed,
 }
 
 impl Failure {
@@ -133,6 +145,18 @@ impl fmt::Display for Failure {
             FailureKind::TokenTooLong => {
                 "the request presented a token longer than max_cookie_len or max_token_len allows: \
                  raise the limit if your tokens are that long"
+            }
+            FailureKind::BodyTooLong => {
+                "the request body is longer than the max_len of the body token allows: send the \
+                 token in a shorter body, or raise the limit"
+            }
+            FailureKind::BodyIncomplete => {
+                "the request body did not arrive in full within the timeout of the body token: \
+                 check the client and the network"
+            }
+            FailureKind::BodyMalformed => {
+                "the request body is neither JSON nor a form, or the field of the token is not \
+                 text: send {\"refresh_token\":\"…\"} with the name of your field"
             }
         })?;
         match &self.0.detail {

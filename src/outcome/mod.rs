@@ -137,20 +137,27 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The `Content-Type` is not `application/json`. The status is `415`.
+    /// The `Content-Type` is not `application/json`, and the request does not show that it comes from the
+    /// same origin. The status is `415`.
     UnsupportedMediaType,
+    /// The `Content-Type` is not `application/json`, which
+    /// [`strict_json`](crate::builder::LogoutLayerBuilder::strict_json) requires. The status is `415`.
+    NotJson,
     /// The request came from another origin that is not trusted. The status is `403`.
     CrossOrigin,
     /// The scope is wider than one session, and no presented token names a subject. The status is `401`.
     NoSubject,
+    /// The request presented no token, which
+    /// [`require_token`](crate::builder::LogoutLayerBuilder::require_token) requires. The status is `401`.
+    NoToken,
 }
 
 impl Rejection {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::CrossOrigin => StatusCode::FORBIDDEN,
-            Self::NoSubject => StatusCode::UNAUTHORIZED,
+            Self::NoSubject | Self::NoToken => StatusCode::UNAUTHORIZED,
         }
     }
 }
@@ -160,10 +167,16 @@ impl fmt::Display for Rejection {
         f.write_str(match self {
             Self::UnsupportedMediaType => {
                 "Content-Type must be application/json: send a JSON body, {} will do \
+                 (fetch and axios drop the header of a request without a body), or send the logout \
+                 from a page of the same origin"
+            }
+            Self::NotJson => {
+                "Content-Type must be application/json: send a JSON body, {} will do \
                  (fetch and axios drop the header of a request without a body)"
             }
             Self::CrossOrigin => "Cross-origin logout is not allowed",
             Self::NoSubject => "Log in again to end other sessions: this one has ended",
+            Self::NoToken => "Present the token of the session that has to end",
         })
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn reply(outcome: &Outcome) -> Response<ReplyBody> {
     let status = match outcome {
         Outcome::Revoked { .. } | Outcome::Inactive { .. } | Outcome::NoToken => "0",
         Outcome::Rejected {
-            rejection: Rejection::NoSubject,
+            rejection: Rejection::NoSubject | Rejection::NoToken,
             ..
         } => "16", // UNAUTHENTICATED
         Outcome::Rejected { .. } => "7", // PERMISSION_DENIED

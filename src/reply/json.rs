@@ -31,9 +31,11 @@ use crate::outcome::{Outcome, Rejection};
 pub struct Json {
     success: Message,
     failure: Message,
-    wrong_type: Message,
+    unsupported_media_type: Message,
+    strict: Message,
     cross_origin: Message,
     no_subject: Message,
+    no_token: Message,
     problem_details: bool,
 }
 
@@ -76,9 +78,11 @@ impl Default for Json {
         Self {
             success: Message::success("Logged out successfully".into()),
             failure: Message::error(super::FAILURE.into()),
-            wrong_type: Message::error(Rejection::UnsupportedMediaType.to_string()),
+            unsupported_media_type: Message::error(Rejection::UnsupportedMediaType.to_string()),
+            strict: Message::error(Rejection::NotJson.to_string()),
             cross_origin: Message::error(Rejection::CrossOrigin.to_string()),
             no_subject: Message::error(Rejection::NoSubject.to_string()),
+            no_token: Message::error(Rejection::NoToken.to_string()),
             problem_details: false,
         }
     }
@@ -110,16 +114,20 @@ impl Json {
         self
     }
 
-    /// Sets the text of a logout with another content type than JSON.
+    /// Sets the text of a logout that is neither JSON nor shown to come from the same origin.
     ///
     /// The default is `Content-Type must be application/json: send a JSON body, {} will do (fetch and axios
-    /// drop the header of a request without a body)`.
+    /// drop the header of a request without a body), or send the logout from a page of the same origin`.
+    /// With [`strict_json`](crate::builder::LogoutLayerBuilder::strict_json), the default ends before the
+    /// comma.
     ///
     /// ```
     /// tower_logout::reply::Json::new().with_unsupported_media_type("Send JSON");
     /// ```
     pub fn with_unsupported_media_type(mut self, text: impl Into<String>) -> Self {
-        self.wrong_type = self.error(text, Rejection::UnsupportedMediaType.status());
+        let message = self.error(text, Rejection::UnsupportedMediaType.status());
+        self.strict = message.clone();
+        self.unsupported_media_type = message;
         self
     }
 
@@ -145,6 +153,19 @@ impl Json {
         self
     }
 
+    /// Sets the text of a logout without a token, if
+    /// [`require_token`](crate::builder::LogoutLayerBuilder::require_token) is set.
+    ///
+    /// The default is `Present the token of the session that has to end`.
+    ///
+    /// ```
+    /// tower_logout::reply::Json::new().with_no_token("Send your token");
+    /// ```
+    pub fn with_no_token(mut self, text: impl Into<String>) -> Self {
+        self.no_token = self.error(text, Rejection::NoToken.status());
+        self
+    }
+
     /// Sends errors as `application/problem+json` (RFC 9457), with the text as `detail`. Off by default.
     ///
     /// By default errors are `application/json`, like successes.
@@ -154,17 +175,20 @@ impl Json {
     /// ```
     pub fn with_problem_details(mut self) -> Self {
         self.problem_details = true;
-        let [failure, unsupported_media_type, cross_origin, no_subject] = [
-            &self.failure,
-            &self.wrong_type,
-            &self.cross_origin,
-            &self.no_subject,
-        ]
-        .map(|message| message.text.clone());
-        self.with_failure(failure)
-            .with_unsupported_media_type(unsupported_media_type)
-            .with_cross_origin(cross_origin)
-            .with_no_subject(no_subject)
+        for (message, status) in [
+            (&mut self.failure, StatusCode::INTERNAL_SERVER_ERROR),
+            (
+                &mut self.unsupported_media_type,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            (&mut self.strict, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            (&mut self.cross_origin, StatusCode::FORBIDDEN),
+            (&mut self.no_subject, StatusCode::UNAUTHORIZED),
+            (&mut self.no_token, StatusCode::UNAUTHORIZED),
+        ] {
+            *message = Message::problem(std::mem::take(&mut message.text), status);
+        }
+        self
     }
 
     fn error(&self, text: impl Into<String>, status: StatusCode) -> Message {
@@ -179,9 +203,11 @@ impl Json {
     fn error_of(&self, outcome: &Outcome) -> &Message {
         match outcome {
             Outcome::Rejected { rejection, .. } => match rejection {
-                Rejection::UnsupportedMediaType => &self.wrong_type,
+                Rejection::UnsupportedMediaType => &self.unsupported_media_type,
+                Rejection::NotJson => &self.strict,
                 Rejection::CrossOrigin => &self.cross_origin,
                 Rejection::NoSubject => &self.no_subject,
+                Rejection::NoToken => &self.no_token,
             },
             _ => &self.failure,
         }

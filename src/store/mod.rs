@@ -144,7 +144,38 @@ where
     StoreFn { revoke }
 }
 
-/// A [`TokenStore`] from a closure. Created by [`store_fn`].
+/// Creates a [`TokenStore`] from a closure that gets a clone of a state, for example of a connection pool.
+///
+/// ```
+/// use sha2::{Digest, Sha256};
+/// use sqlx::SqlitePool;
+/// use tower_logout::{LogoutEndpoint, LogoutLayer, Revocation, TokenStore, store_fn_with};
+///
+/// fn logout(pool: SqlitePool) -> LogoutEndpoint<impl TokenStore> {
+///     LogoutLayer::new(store_fn_with(pool, |pool, token| async move {
+///         let delete = sqlx::query("DELETE FROM sessions WHERE token_digest = ?");
+///         let digest = Sha256::digest(token.expose()).to_vec();
+///         let deleted = delete.bind(digest).execute(&pool).await?;
+///         Ok(Revocation::from_rows(deleted.rows_affected()))
+///     }))
+///     .endpoint()
+/// }
+/// ```
+pub fn store_fn_with<S, F, Fut>(
+    state: S,
+    revoke: F,
+) -> StoreFn<impl Fn(Token) -> Fut + Send + Sync + 'static>
+where
+    S: Clone + Send + Sync + 'static,
+    F: Fn(S, Token) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Revocation, BoxError>> + Send + 'static,
+{
+    StoreFn {
+        revoke: move |token| revoke(state.clone(), token),
+    }
+}
+
+/// A [`TokenStore`] from a closure. Created by [`store_fn`] and [`store_fn_with`].
 #[derive(Clone, Copy)]
 pub struct StoreFn<F> {
     revoke: F,

@@ -41,6 +41,27 @@ impl FromIterator<SessionId> for Revocation {
 }
 
 impl Revocation {
+    /// The result of a statement that ends the session of a token, from the number of its rows:
+    /// [`Revoked`](Self::Revoked), or [`NotFound`](Self::NotFound) for no rows.
+    ///
+    /// No rows is [`NotFound`](Self::NotFound) only if the statement shows that the token is not there. A
+    /// trigger or row level security can keep a row that still works. Where your table has either, look for
+    /// the row before you return.
+    ///
+    /// ```
+    /// use tower_logout::Revocation;
+    ///
+    /// assert_eq!(Revocation::from_rows(1), Revocation::Revoked);
+    /// assert_eq!(Revocation::from_rows(0), Revocation::NotFound);
+    /// ```
+    pub fn from_rows(rows: u64) -> Self {
+        if rows == 0 {
+            Self::NotFound
+        } else {
+            Self::Revoked
+        }
+    }
+
     /// Combines the sessions of two revocations. Each session is named once.
     ///
     /// ```

@@ -37,10 +37,11 @@ pub(crate) struct CookieReader {
     /// The position of a byte of the name that is rare in most headers.
     rare: usize,
     encoding: CookieEncoding,
+    kind: TokenSourceKind,
 }
 
 impl CookieReader {
-    pub(crate) fn new(name: &str, encoding: CookieEncoding) -> Self {
+    pub(crate) fn new(name: &str, encoding: CookieEncoding, kind: TokenSourceKind) -> Self {
         Self {
             name: Finder::new(name).into_owned(),
             rare: name
@@ -48,6 +49,7 @@ impl CookieReader {
                 .position(|byte| !byte.is_ascii_lowercase())
                 .unwrap_or(0),
             encoding,
+            kind,
         }
     }
 
@@ -57,9 +59,9 @@ impl CookieReader {
                 let max_len = bounds.cookie_len;
                 let is_quoted = value.first() == Some(&b'"');
                 if !is_quoted && memchr::memchr(b'%', value).is_none() {
-                    found.add(TokenSourceKind::Cookie, value, max_len, bounds);
+                    found.add(self.kind, value, max_len, bounds);
                 } else {
-                    found.add_readings(TokenSourceKind::Cookie, value, max_len, bounds);
+                    found.add_readings(self.kind, value, max_len, bounds);
                 }
             });
         } else {
@@ -75,7 +77,7 @@ impl CookieReader {
             if unquote(value).is_empty() {
                 return;
             }
-            found.kinds.insert(TokenSourceKind::Cookie);
+            found.kinds.insert(self.kind);
             if value.len() > bounds.cookie_len {
                 found.unread = Some(FailureKind::TokenTooLong);
             } else if tries == 0 {
@@ -83,7 +85,7 @@ impl CookieReader {
             } else {
                 tries -= 1;
                 if let Some(token) = self.encoding.read(self.name.needle(), unquote(value)) {
-                    found.add(TokenSourceKind::Cookie, &token, bounds.cookie_len, bounds);
+                    found.add(self.kind, &token, bounds.cookie_len, bounds);
                 }
             }
         });
@@ -181,11 +183,12 @@ mod tests {
             headers.append(COOKIE, HeaderValue::from_bytes(field).unwrap());
         }
         let mut found = Presented::default();
-        CookieReader::new("refreshToken", CookieEncoding::plain()).read(
-            &headers,
-            &Bounds::default(),
-            &mut found,
-        );
+        CookieReader::new(
+            "refreshToken",
+            CookieEncoding::plain(),
+            TokenSourceKind::Cookie,
+        )
+        .read(&headers, &Bounds::default(), &mut found);
         found
     }
 
@@ -321,7 +324,7 @@ mod tests {
                 let mut headers = HeaderMap::new();
                 headers.append(COOKIE, field.parse().unwrap());
                 let mut found = Presented::default();
-                CookieReader::new(name, CookieEncoding::plain()).read(
+                CookieReader::new(name, CookieEncoding::plain(), TokenSourceKind::Cookie).read(
                     &headers,
                     &Bounds::default(),
                     &mut found,

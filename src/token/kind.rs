@@ -8,6 +8,9 @@ use std::fmt;
 pub enum TokenSourceKind {
     /// The refresh cookie.
     Cookie,
+    /// The access cookie
+    /// ([`access_token_too`](crate::builder::LogoutLayerBuilder::access_token_too)).
+    AccessCookie,
     /// `Authorization: Bearer` ([`TokenSource::bearer`](super::TokenSource::bearer)).
     Bearer,
     /// A header ([`TokenSource::header`](super::TokenSource::header)).
@@ -16,25 +19,32 @@ pub enum TokenSourceKind {
     Metadata,
     /// A closure ([`TokenSource::from_fn`](super::TokenSource::from_fn)).
     Custom,
+    /// A field of the request body ([`BodyToken`](crate::body_token::BodyToken)).
+    Body,
 }
 
 impl TokenSourceKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Cookie,
+        Self::AccessCookie,
         Self::Bearer,
         Self::Header,
         Self::Metadata,
         Self::Custom,
+        Self::Body,
     ];
 
-    /// The name for logs and metrics: `"cookie"`, `"bearer"`, `"header"`, `"metadata"` or `"custom"`.
+    /// The name for logs and metrics: `"cookie"`, `"access_cookie"`, `"bearer"`, `"header"`, `"metadata"`,
+    /// `"custom"` or `"body"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",
+            Self::AccessCookie => "access_cookie",
             Self::Bearer => "bearer",
             Self::Header => "header",
             Self::Metadata => "metadata",
             Self::Custom => "custom",
+            Self::Body => "body",
         }
     }
 

@@ -10,12 +10,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub(crate) use self::bounds::Bounds;
 pub use self::kind::{TokenSourceKind, TokenSourceKinds};
-pub(crate) use self::presented::{Presented, Sources};
+pub(crate) use self::presented::{Presented, Sources, TokenSettings};
 pub use self::source::TokenSource;
 
-/// A refresh token as the client presents it.
+/// A token of a session, as the client presents it.
 ///
 /// `Debug` and `Display` are redacted, and the memory is zeroed on drop. Only [`expose`](Self::expose)
 /// returns the text.
@@ -28,12 +27,18 @@ pub use self::source::TokenSource;
 /// assert_eq!(format!("{token} {token:?}"), "[redacted] Token([redacted])");
 /// ```
 #[derive(Clone)]
-pub struct Token(Zeroizing<String>);
+pub struct Token {
+    text: Zeroizing<String>,
+    source: Option<TokenSourceKind>,
+}
 
 impl Token {
     /// Creates a token from its text.
     pub fn new(token: impl Into<String>) -> Self {
-        Self(Zeroizing::new(token.into()))
+        Self {
+            text: Zeroizing::new(token.into()),
+            source: None,
+        }
     }
 
     /// Generates a token of 256 random bits, as 64 hexadecimal digits.
@@ -54,12 +59,42 @@ impl Token {
     /// # }
     /// ```
     pub fn generate() -> Result<Self, crate::store::BoxError> {
-        Ok(Self(crate::store::random_hex::<32>()?))
+        Ok(Self {
+            text: crate::store::random_hex::<32>()?,
+            source: None,
+        })
     }
 
     /// Returns the text of the token. Keep the text out of logs, errors and URLs.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Returns the kind of place where the request presented the token, so that a store can tell an access
+    /// token from a refresh token. `None` for a token that no request presented.
+    ///
+    /// ```
+    /// use tower_logout::token::TokenSourceKind;
+    /// use tower_logout::{Revocation, store_fn};
+    ///
+    /// let store = store_fn(|token| async move {
+    ///     if token.source() == Some(TokenSourceKind::AccessCookie) {
+    ///         // End the access token.
+    ///     }
+    ///     Ok(Revocation::NotFound)
+    /// });
+    /// ```
+    pub fn source(&self) -> Option<TokenSourceKind> {
+        self.source
+    }
+
+    /// A token that a request presented.
+    #[inline]
+    fn presented(text: &str, source: TokenSourceKind) -> Self {
+        Self {
+            text: Zeroizing::new(text.to_owned()),
+            source: Some(source),
+        }
     }
 }
 

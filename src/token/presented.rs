@@ -14,6 +14,15 @@ use super::cookie::CookieReader;
 use super::kind::{TokenSourceKind, TokenSourceKinds};
 use super::source::TokenSource;
 
+/// The settings of a layer about tokens.
+#[derive(Default)]
+pub(crate) struct TokenSettings {
+    pub(crate) sources: Vec<TokenSource>,
+    /// Whether the access cookie is read too.
+    pub(crate) access_cookie: bool,
+    pub(crate) bounds: Bounds,
+}
+
 /// All places where a layer looks for tokens.
 pub(crate) struct Sources {
     /// Read before the cookies, so that cookies planted by another host of the site cannot use up the
@@ -25,36 +34,58 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn new(headers: Vec<TokenSource>, cookies: &AuthCookies, bounds: Bounds) -> Self {
+    pub(crate) fn new(settings: TokenSettings, cookies: &AuthCookies) -> Self {
         Self {
-            headers,
-            cookies: readers(cookies),
-            bounds,
+            headers: settings.sources,
+            cookies: readers(cookies, settings.access_cookie),
+            bounds: settings.bounds,
         }
     }
 
     #[inline]
-    pub(crate) fn read(&self, request: &Parts) -> Presented {
-        let mut found = Presented::default();
+    pub(crate) fn read(&self, request: &Parts, found: &mut Presented) {
         for source in &self.headers {
-            source.read(request, &self.bounds, &mut found);
+            source.read(request, &self.bounds, found);
         }
         for cookie in &self.cookies {
-            cookie.read(&request.headers, &self.bounds, &mut found);
+            cookie.read(&request.headers, &self.bounds, found);
+        }
+    }
+
+    /// The tokens of a body, or why they are not known.
+    pub(crate) fn read_body(&self, tokens: Result<Vec<Token>, FailureKind>) -> Presented {
+        let mut found = Presented::default();
+        match tokens {
+            Ok(tokens) => {
+                for token in tokens {
+                    let (text, bounds) = (token.expose().as_bytes(), &self.bounds);
+                    found.add(TokenSourceKind::Body, text, bounds.token_len, bounds);
+                }
+            }
+            Err(kind) => found.unread = Some(kind),
         }
         found
     }
 }
 
-/// Creates the readers. A cookie with an older name may be older than the signing or the encryption, so its
-/// plain value is read as well.
-fn readers(cookies: &AuthCookies) -> SmallVec<[CookieReader; 1]> {
+/// Creates the readers.
+fn readers(cookies: &AuthCookies, access_cookie: bool) -> SmallVec<[CookieReader; 1]> {
     let encoding = cookies.refresh_encoding();
     let mut readers = SmallVec::new();
+    let mut add = |name, kind, may_be_plain| {
+        readers.push(CookieReader::new(name, encoding.clone(), kind));
+        if may_be_plain && !encoding.is_plain() {
+            readers.push(CookieReader::new(name, CookieEncoding::plain(), kind));
+        }
+    };
     for (index, name) in cookies.refresh_names().enumerate() {
-        readers.push(CookieReader::new(name, encoding.clone()));
-        if index > 0 && !encoding.is_plain() {
-            readers.push(CookieReader::new(name, CookieEncoding::plain()));
+        // A cookie with an older name may be older than the signing or the encryption.
+        add(name, TokenSourceKind::Cookie, index > 0);
+    }
+    if access_cookie {
+        for name in cookies.access_names() {
+            // The encoding is the one of the refresh cookie. The access cookie may have none.
+            add(name, TokenSourceKind::AccessCookie, true);
         }
     }
     readers
@@ -85,8 +116,14 @@ impl Presented {
     ) {
         if self.is_readable(kind, value, max_len) {
             match std::str::from_utf8(value) {
-                Ok(text) if value.is_ascii() => self.push(text, &mut false, bounds),
-                text => self.push_all([latin1(value).as_str()].into_iter().chain(text), bounds),
+                Ok(text) if value.is_ascii() => self.push(kind, text, &mut false, bounds),
+                text => {
+                    self.push_all(
+                        kind,
+                        [latin1(value).as_str()].into_iter().chain(text),
+                        bounds,
+                    );
+                }
             }
         }
     }
@@ -117,7 +154,7 @@ impl Presented {
             })
             .map(zeroize::Zeroizing::new)
             .collect();
-        self.push_all(texts.iter().map(|text| text.as_str()), bounds);
+        self.push_all(kind, texts.iter().map(|text| text.as_str()), bounds);
     }
 
     #[inline]
@@ -134,15 +171,26 @@ impl Presented {
     }
 
     /// Adds the readings of one value, which count as one.
-    fn push_all<'t>(&mut self, readings: impl IntoIterator<Item = &'t str>, bounds: &Bounds) {
+    fn push_all<'t>(
+        &mut self,
+        kind: TokenSourceKind,
+        readings: impl IntoIterator<Item = &'t str>,
+        bounds: &Bounds,
+    ) {
         let mut is_counted = false;
         for reading in readings {
-            self.push(reading, &mut is_counted, bounds);
+            self.push(kind, reading, &mut is_counted, bounds);
         }
     }
 
     #[inline]
-    fn push(&mut self, reading: &str, is_counted: &mut bool, bounds: &Bounds) {
+    fn push(
+        &mut self,
+        kind: TokenSourceKind,
+        reading: &str,
+        is_counted: &mut bool,
+        bounds: &Bounds,
+    ) {
         if self.tokens.iter().any(|known| known.expose() == reading) {
             return;
         }
@@ -154,7 +202,7 @@ impl Presented {
             self.values += 1;
             *is_counted = true;
         }
-        self.tokens.push(Token::new(reading));
+        self.tokens.push(Token::presented(reading, kind));
     }
 }
 

@@ -1,0 +1,87 @@
+//! Reads the body of a logout, within its limits.
+
+use std::future::Future;
+use std::pin::pin;
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::BodyExt;
+use zeroize::Zeroizing;
+
+use super::BodyToken;
+use super::fields::{form_tokens, json_tokens};
+use crate::csrf::content_type::is_url_encoded;
+use crate::outcome::FailureKind;
+use crate::token::Token;
+
+/// The tokens of a body, or why they are not known.
+pub(super) type BodyTokens = Result<Vec<Token>, FailureKind>;
+
+impl BodyToken {
+    pub(super) fn read<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+    ) -> impl Future<Output = BodyTokens> + Send + use<B>
+    where
+        B: Body + Send + 'static,
+    {
+        let is_form = is_url_encoded(headers);
+        let token = self.clone();
+        async move {
+            let bytes = token.in_time(collect(body, token.max_len)).await?;
+            if is_form {
+                Ok(form_tokens(&token.field, &bytes))
+            } else {
+                json_tokens(&token.field, &bytes).ok_or(FailureKind::BodyMalformed)
+            }
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn in_time<T>(
+        &self,
+        reading: impl Future<Output = Result<T, FailureKind>>,
+    ) -> Result<T, FailureKind> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return reading.await;
+        }
+        let in_time = tokio::time::timeout(self.timeout, reading).await;
+        in_time.unwrap_or(Err(FailureKind::BodyIncomplete))
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    #[allow(clippy::unused_self)]
+    async fn in_time<T>(
+        &self,
+        reading: impl Future<Output = Result<T, FailureKind>>,
+    ) -> Result<T, FailureKind> {
+        reading.await
+    }
+}
+
+/// Collects the data of the body. The buffer is zeroed on drop.
+async fn collect<B: Body>(body: B, max_len: usize) -> Result<Zeroizing<Vec<u8>>, FailureKind> {
+    let mut body = pin!(body);
+    let mut bytes = Zeroizing::new(Vec::new());
+    if body.size_hint().lower() > u64::try_from(max_len).unwrap_or(u64::MAX) {
+        return Err(FailureKind::BodyTooLong);
+    }
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| FailureKind::BodyIncomplete)?;
+        let Ok(mut data) = frame.into_data() else {
+            continue;
+        };
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            if chunk.len() > max_len - bytes.len() {
+                return Err(FailureKind::BodyTooLong);
+            }
+            bytes.extend_from_slice(chunk);
+            let len = chunk.len();
+            data.advance(len);
+        }
+    }
+    Ok(bytes)
+}
