@@ -6,8 +6,10 @@
 //! curl -c jar -H 'Content-Type: application/json' \
 //!     -d '{"username":"alice","password":"wonderland"}' http://127.0.0.1:3000/auth/login
 //! curl -b jar http://127.0.0.1:3000/me
-//! curl -b jar -c jar -H 'Content-Type: application/json' \
+//! curl -b jar -H 'Content-Type: application/json' \
 //!     -X POST http://127.0.0.1:3000/auth/logout
+//! curl -b jar -i http://127.0.0.1:3000/me    # 401
+//! rm jar
 //! ```
 //!
 //! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address; port 0 picks a free port.

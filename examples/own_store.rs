@@ -37,10 +37,7 @@ impl TokenStore for Logins {
             .bind(digest(token))
             .execute(&self.0)
             .await?;
-        Ok(match deleted.rows_affected() {
-            0 => Revocation::NotFound,
-            _ => Revocation::Revoked,
-        })
+        Ok(Revocation::from_rows(deleted.rows_affected()))
     }
 }
 

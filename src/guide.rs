@@ -12,6 +12,9 @@ macro_rules! page {
             "[stores]: crate::guide::stores\n",
             "[operations]: crate::guide::operations\n",
             "[browsers]: crate::guide::browsers\n",
+            "[in the body]: crate::guide::recipes::json_body\n",
+            "[logout.proto]: https://github.com/tower-logout/tower-logout/blob/main/docs/logout.proto\n",
+            "[gateway example]: https://github.com/tower-logout/tower-logout/blob/main/examples/gateway/main.rs\n",
             "[SECURITY.md]: https://github.com/tower-logout/tower-logout/blob/main/SECURITY.md\n",
             "[axum.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.rs\n",
             "[axum.js]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.js\n",
@@ -41,3 +44,18 @@ page!(
 page!(security, "security");
 page!(performance, "performance");
 page!(browsers, "browsers");
+
+pub mod recipes {
+    //! Recipes: the whole change for one stack, on one screen.
+
+    page!(jwt_cookies_redis, "recipes/jwt-cookies-redis");
+    page!(json_body, "recipes/json-body");
+    page!(grpc_and_rest, "recipes/grpc-and-rest");
+    page!(gateway, "recipes/gateway");
+    page!(nested_router, "recipes/nested-router");
+    page!(single_page_app, "recipes/single-page-app");
+    page!(bearer_clients, "recipes/bearer-clients");
+    page!(log_out_everywhere, "recipes/log-out-everywhere");
+    page!(links_and_forms, "recipes/links-and-forms");
+    page!(curl, "recipes/curl");
+}

@@ -21,49 +21,39 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use sha2::{Digest, Sha256};
+//! use sqlx::SqlitePool;
 //! use tower_logout::{async_trait, BoxError, LogoutLayer, Revocation, Token, TokenStore};
-//! # struct Pool;
-//! # impl Pool {
-//! #     async fn execute(&self, _: &str, _: &[u8]) -> Result<u64, BoxError> { Ok(1) }
-//! #     async fn exists(&self, _: &str, _: &[u8]) -> Result<bool, BoxError> { Ok(false) }
-//! # }
 //!
-//! struct Sessions {
-//!     pool: Pool,
-//! }
+//! struct Sessions(SqlitePool);
 //!
 //! #[async_trait]
 //! impl TokenStore for Sessions {
 //!     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-//!         let digest = Sha256::digest(token.expose());
-//!         let delete = "DELETE FROM sessions WHERE token_digest = $1";
-//!         if self.pool.execute(delete, &digest).await? > 0 {
+//!         let digest = Sha256::digest(token.expose()).to_vec();
+//!         let delete = sqlx::query("DELETE FROM sessions WHERE token_digest = ?").bind(&digest);
+//!         if delete.execute(&self.0).await?.rows_affected() > 0 {
 //!             return Ok(Revocation::Revoked);
 //!         }
-//!         // A policy or a trigger can keep a row without an error.
-//!         let select = "SELECT 1 FROM sessions WHERE token_digest = $1";
-//!         if self.pool.exists(select, &digest).await? {
-//!             return Err("the session was not deleted".into());
+//!         // Look before you say that there is none: a trigger can keep a row without an error.
+//!         let select = sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?").bind(&digest);
+//!         match select.fetch_optional(&self.0).await? {
+//!             Some(_) => Err("the session was not deleted".into()),
+//!             None => Ok(Revocation::NotFound),
 //!         }
-//!         Ok(Revocation::NotFound)
 //!     }
 //! }
 //!
-//! # let sessions = Sessions { pool: Pool };
-//! let logout = LogoutLayer::new(sessions);
-//! let app: Router = Router::new()
-//!     .route("/me", get(|| async { "me" }))
-//!     .route_service("/auth/logout", logout.endpoint());
+//! fn app(pool: SqlitePool) -> Router {
+//!     Router::new()
+//!         .route("/me", get(|| async { "me" }))
+//!         .route_service("/auth/logout", LogoutLayer::new(Sessions(pool)).endpoint())
+//! }
 //! ```
 //!
-//! Send the logout as JSON:
+//! Send the logout from a page of the same origin, or as JSON:
 //!
 //! ```js
-//! await fetch("/auth/logout", {
-//!   method: "POST",
-//!   headers: {"Content-Type": "application/json"},
-//!   body: "{}",
-//! });
+//! await fetch("/auth/logout", { method: "POST" });
 //! ```
 //!
 //! # Where to go from here
@@ -75,6 +65,8 @@
 //! | serve forms, gRPC, gRPC-Web or a single-page app | [`guide::clients`], [`reply`] |
 //! | describe your cookies | [`AuthCookies`], [`guide::cookies_and_tokens`] |
 //! | read tokens from headers or gRPC metadata | [`TokenSource`] |
+//! | read a token from the request body | [`body_token`] |
+//! | see the whole change for your stack | [`guide::recipes`] |
 //! | choose a store, or write one | [`store`], [`guide::stores`] |
 //! | log out everywhere, or all other devices | [`Scope`] |
 //! | run it: metrics, alerts, shutdown, limits | [`Outcome`], [`guide::operations`] |
@@ -90,7 +82,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `tokio` | yes | the timeout, and revocations that outlive their connection |
-//! | `tracing` | no | one event per logout |
+//! | `tracing` | yes | one event per logout |
 //! | `metrics` | no | a counter and a histogram of logouts, through the crate `metrics` |
 //! | `retry` | no | `store::RetryStore`, which needs `tokio` |
 //! | `testing` | no | `testing::Conformance`, the test suite for a store, which needs `tokio` |

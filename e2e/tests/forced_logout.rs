@@ -4,13 +4,14 @@ use std::future::ready;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::http::HeaderValue;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
+use axum::http::{HeaderValue, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_request};
-use axum::response::{Html, Response};
+use axum::response::{Html, Redirect, Response};
 use axum::routing::post;
 use chromiumoxide::page::Page;
+use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower_http::cors::CorsLayer;
 use tower_logout::cookie::{Cookie, SameSite};
@@ -22,7 +23,7 @@ use support::server::{serve, serve_https};
 use support::*;
 
 /// A script that attacks `url`, and whether its request is a `POST` that reaches the server.
-const ATTACKS: [(&str, bool); 29] = [
+const ATTACKS: [(&str, bool); 32] = [
     ("submit({ method: 'post' })", true),
     (
         "submit({ method: 'post', enctype: 'multipart/form-data' })",
@@ -31,6 +32,19 @@ const ATTACKS: [(&str, bool); 29] = [
     ("submit({ method: 'post', enctype: 'text/plain' })", true),
     ("submit({ method: 'post', target: 'frame' })", true),
     ("submit({ method: 'post', target: '_blank' })", true),
+    // Redirects that repeat the request: by the attacker, and by a page of the site.
+    (
+        "submit({ method: 'post', action: '/repeat?to=' + encodeURIComponent(url) })",
+        true,
+    ),
+    (
+        "submit({ method: 'post', action: url.replace('/auth/logout', '/repeat') })",
+        true,
+    ),
+    (
+        "fetch(url.replace('/auth/logout', '/repeat'), { method: 'POST', mode: 'no-cors', credentials: 'include' })",
+        true,
+    ),
     ("submit({ method: 'get' })", false),
     (
         "fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include' })",
@@ -114,9 +128,40 @@ type Builder = LogoutLayerBuilder<MemoryStore>;
 
 #[tokio::test]
 async fn no_other_origin_logs_a_user_out_by_default() {
-    if let Some(mut victim) = Victim::start("https", |layer, _| layer).await {
-        let attackers = victim.attackers();
-        victim.withstands_all(&attackers).await;
+    // Over http, browsers send no `Sec-Fetch-Site`.
+    for scheme in ["https", "http"] {
+        if let Some(mut victim) = Victim::start(scheme, |layer, _| layer).await {
+            let attackers = victim.attackers();
+            victim.withstands_all(&attackers).await;
+            victim.chromium.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_own_pages_log_out_without_a_body_and_without_a_content_type() {
+    // `axios.post(url)` and `axios.post(url, null)` send such an `XMLHttpRequest`.
+    const AXIOS: &str = "new Promise(resolve => {
+        const request = new XMLHttpRequest();
+        request.open('POST', '/auth/logout');
+        request.onloadend = () => resolve(request.status);
+        request.send(null);
+    })";
+    const STATUS: &str = ".then(answer => answer.status)";
+    for scheme in ["https", "http"] {
+        let Some(victim) = Victim::start(scheme, |layer, _| layer).await else {
+            return;
+        };
+        for script in [
+            &format!("fetch('/auth/logout', {{ method: 'POST' }}){STATUS}"),
+            &format!("fetch('/auth/logout', {{ method: 'POST', body: '{{}}' }}){STATUS}"),
+            AXIOS,
+        ] {
+            let token = victim.log_in().await;
+            assert_eq!(run::<u16>(&victim.page, script).await, 200, "{script}");
+            assert!(!is_live(&victim.store, &token).await, "{script}");
+            assert_eq!(victim.chromium.cookie_names().await, [""; 0], "{script}");
+        }
         victim.chromium.close().await;
     }
 }
@@ -221,7 +266,10 @@ impl Victim {
         configure: fn(Builder, &str) -> Builder,
     ) -> Option<Self> {
         let chromium = Chromium::start_with(ThirdPartyCookies::Allowed).await?;
-        let pages = Router::new().fallback(|| async { Html("<p>a page") });
+        let repeat = |Query(target): Query<Target>| async move { Redirect::temporary(&target.to) };
+        let pages = Router::new()
+            .route("/repeat", post(repeat))
+            .fallback(|| async { Html("<p>a page") });
         let secure = scheme == "https";
         let attackers_port = if secure {
             serve_https(pages).await
@@ -244,6 +292,7 @@ impl Victim {
         let log_in = |Path(token): Path<String>| async move { login(&cookies, &token) };
         let site = Router::new()
             .route("/auth/login/{token}", post(log_in))
+            .route("/repeat", post(repeat_at_logout))
             .fallback(|| async { Html("<p>the site") })
             .layer(configure(layer, &friend).build().unwrap())
             .layer(map_request(move |request: Request| ready(change(request))))
@@ -335,6 +384,17 @@ struct Attacked {
     set_cookies: usize,
     /// Must stay open until the browser has processed the answer.
     page: Page,
+}
+
+/// Where the page of an attacker redirects to.
+#[derive(Deserialize)]
+struct Target {
+    to: String,
+}
+
+/// A page of the site that repeats any request as a logout.
+async fn repeat_at_logout(uri: Uri) -> Redirect {
+    Redirect::temporary(&format!("/auth/logout?{}", uri.query().unwrap_or_default()))
 }
 
 /// Switches the check of the content type off, which no configuration of the layer does alone.

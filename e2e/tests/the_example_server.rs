@@ -237,6 +237,29 @@ async fn the_documented_curl_call_logs_out() {
     assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 401);
 }
 
+/// The commands of the page about curl, as a reader pastes them into a shell.
+#[tokio::test]
+async fn the_recipe_for_curl_logs_out_and_shows_that_the_old_cookies_are_dead() {
+    let Some(curl) = Curl::start().await else {
+        return;
+    };
+    let recipe = include_str!("../../docs/recipes/curl.md");
+    let (_, block) = recipe.split_once("```sh\n").unwrap();
+    let (commands, _) = block.split_once("```").unwrap();
+    let output = Command::new("sh")
+        .args(["-euc", commands])
+        .env("APP", &curl.server.url)
+        .current_dir(curl.server.folder.path())
+        .output()
+        .await
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("Logged out successfully"), "{shown}");
+    assert_eq!(shown.matches("Max-Age=0").count(), 2, "{shown}");
+    assert!(shown.ends_with("401\n401\n"), "{shown}");
+}
+
 #[tokio::test]
 async fn the_cookies_of_a_login_are_a_random_token_and_a_jwt() {
     let Some(curl) = Curl::start().await else {

@@ -73,30 +73,25 @@ pub use tower::BoxError;
 ///
 /// ```
 /// use sha2::{Digest, Sha256};
+/// use sqlx::SqlitePool;
 /// use tower_logout::{async_trait, BoxError, Revocation, Token, TokenStore};
-/// # struct Pool;
-/// # impl Pool {
-/// #     async fn execute(&self, _: &str, _: &[u8]) -> Result<u64, BoxError> { Ok(1) }
-/// #     async fn exists(&self, _: &str, _: &[u8]) -> Result<bool, BoxError> { Ok(false) }
-/// # }
 ///
-/// struct Sessions {
-///     pool: Pool,
-/// }
+/// struct Sessions(SqlitePool);
 ///
 /// #[async_trait]
 /// impl TokenStore for Sessions {
 ///     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
-///         let digest = Sha256::digest(token.expose());
-///         let delete = "DELETE FROM sessions WHERE token_digest = $1";
-///         if self.pool.execute(delete, &digest).await? > 0 {
+///         let digest = Sha256::digest(token.expose()).to_vec();
+///         let delete = sqlx::query("DELETE FROM sessions WHERE token_digest = ?").bind(&digest);
+///         if delete.execute(&self.0).await?.rows_affected() > 0 {
 ///             return Ok(Revocation::Revoked);
 ///         }
-///         let select = "SELECT 1 FROM sessions WHERE token_digest = $1";
-///         if self.pool.exists(select, &digest).await? {
-///             return Err("the session was not deleted".into());
+///         // Look before you say that there is none: a trigger can keep a row without an error.
+///         let select = sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?").bind(&digest);
+///         match select.fetch_optional(&self.0).await? {
+///             Some(_) => Err("the session was not deleted".into()),
+///             None => Ok(Revocation::NotFound),
 ///         }
-///         Ok(Revocation::NotFound)
 ///     }
 /// }
 /// ```
