@@ -19,7 +19,8 @@ pub enum ConfigError {
         /// The path as given.
         path: String,
     },
-    /// JSON is not required and there is no origin check, so a form on any site could send a logout.
+    /// Neither JSON nor the own origin is required (`require_json(false)`), and there is no origin check, so
+    /// a form on any site could send a logout.
     NoCsrfProof,
     /// Two logouts have the same path.
     #[non_exhaustive]

@@ -25,7 +25,7 @@ pub struct LogoutLayer<T> {
 }
 
 impl<T: TokenStore> LogoutLayer<T> {
-    /// Creates a layer with the defaults: `POST /auth/logout` with `Content-Type: application/json`, the
+    /// Creates a layer with the defaults: `POST /auth/logout` as JSON or from a page of the same origin, the
     /// default [`AuthCookies`](crate::cookies::AuthCookies), and a timeout of 5 seconds.
     ///
     /// [`guide::endpoint`](crate::guide::endpoint) describes the defaults in full.

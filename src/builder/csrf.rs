@@ -5,8 +5,7 @@ use crate::csrf::{OriginCheck, RequireJson};
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Requires `Content-Type: application/json` of every logout, as the letter of the endpoint's
-    /// specification says. Off by default.
+    /// Requires `Content-Type: application/json` of every logout. Off by default.
     ///
     /// By default a logout is either JSON or from a page of the same origin. A page of another origin can
     /// forge neither: a form cannot send JSON, a script needs the consent of CORS, and only the browser

@@ -62,7 +62,7 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// | logged out | `OK` |
     /// | failed | `INTERNAL` |
     /// | rejected | `PERMISSION_DENIED` |
-    /// | rejected for lack of a subject | `UNAUTHENTICATED` |
+    /// | rejected for lack of a token or a subject | `UNAUTHENTICATED` |
     ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn, TokenSource};

@@ -141,6 +141,9 @@ where
 
 /// Creates a [`TokenStore`] from a closure that gets a clone of a state, for example of a connection pool.
 ///
+/// The example is complete for a table with one row for each session, which no trigger and no policy keeps:
+/// see [`Revocation::from_rows`].
+///
 /// ```
 /// use sha2::{Digest, Sha256};
 /// use sqlx::SqlitePool;

@@ -46,7 +46,7 @@ impl Revocation {
     ///
     /// No rows is [`NotFound`](Self::NotFound) only if the statement shows that the token is not there. A
     /// trigger or row level security can keep a row that still works. Where your table has either, look for
-    /// the row before you return.
+    /// the row before you return. If tokens rotate, the statement has to end each row of the session.
     ///
     /// ```
     /// use tower_logout::Revocation;
