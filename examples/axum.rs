@@ -20,21 +20,22 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use axum_extra::extract::CookieJar;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tower_logout::store::{Rotation, Session, SessionId, SessionStore, delete_expired_every};
+use tower_logout::require::RequireSessionLayer;
+use tower_logout::store::{Rotation, Session, SessionStore, delete_expired_every};
 use tower_logout::{AuthCookies, BoxError, LogoutLayer, Token};
 use tower_logout_sqlx::SqlStore;
 
@@ -68,6 +69,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         store,
         cookies,
     });
+    // The verified access token names its session. The layer asks the store whether the session is live.
+    let private = Router::new()
+        .route("/me", get(me))
+        .route_layer(RequireSessionLayer::asking(
+            Arc::clone(&app.store),
+            |claims: &Claims| &claims.sid,
+        ))
+        .route_layer(from_fn_with_state(Arc::clone(&app), verify));
     let router = Router::new()
         .route("/", file("html", include_str!("axum.html")))
         .route("/page.js", file("javascript", include_str!("axum.js")))
@@ -75,7 +84,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .route("/healthz", get(|| async { "ok" }))
         .route("/auth/login", post(login))
         .route("/auth/refresh", post(refresh))
-        .route("/me", get(me))
+        .merge(private)
         .with_state(app)
         .layer(logout.clone())
         .layer(map_response(async |response| with_headers(response)));
@@ -146,18 +155,22 @@ async fn refresh(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response
     Ok((jar, unauthorized("The session has ended")).into_response())
 }
 
-async fn me(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response, AppError> {
-    let claims = jar
-        .get(app.cookies.access_name())
-        .and_then(|cookie| app.verify(cookie.value()));
-    let Some(claims) = claims else {
-        return Ok(unauthorized("Not logged in"));
-    };
-    // The signature proves who logged in. Only the store knows whether the session is still live.
-    match app.store.find_session(&SessionId::new(claims.sid)).await? {
-        Some(session) => Ok(Json(json!({ "username": session.subject })).into_response()),
-        None => Ok(unauthorized("The session has ended")),
+async fn me(Extension(session): Extension<Session>) -> Json<Value> {
+    Json(json!({ "username": session.subject }))
+}
+
+/// Adds the claims of a valid access token to the request.
+async fn verify(
+    State(app): State<Arc<App>>,
+    jar: CookieJar,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let access = jar.get(app.cookies.access_name());
+    if let Some(claims) = access.and_then(|cookie| app.verify(cookie.value())) {
+        request.extensions_mut().insert(claims);
     }
+    next.run(request).await
 }
 
 fn file(kind: &str, text: &'static str) -> MethodRouter<Arc<App>> {
@@ -184,7 +197,7 @@ fn with_headers(mut response: Response) -> Response {
 }
 
 /// The claims of an access token.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Claims {
     sub: String,
     sid: String,

@@ -11,7 +11,10 @@ macro_rules! page {
             "[cookies and tokens]: crate::guide::cookies_and_tokens\n",
             "[stores]: crate::guide::stores\n",
             "[operations]: crate::guide::operations\n",
+            "[security]: crate::guide::security\n",
+            "[access tokens]: crate::guide::access_tokens\n",
             "[browsers]: crate::guide::browsers\n",
+            "[a table of refresh tokens]: https://github.com/tower-logout/tower-logout/blob/main/docs/recipes/refresh-tokens-table.md\n",
             "[in the body]: crate::guide::recipes::json_body\n",
             "[logout.proto]: https://github.com/tower-logout/tower-logout/blob/main/docs/logout.proto\n",
             "[gateway example]: https://github.com/tower-logout/tower-logout/blob/main/examples/gateway/main.rs\n",
@@ -41,6 +44,7 @@ page!(
     operations,
     "operations"
 );
+page!(access_tokens, "access-tokens");
 page!(security, "security");
 page!(performance, "performance");
 page!(browsers, "browsers");
@@ -48,6 +52,7 @@ page!(browsers, "browsers");
 pub mod recipes {
     //! Recipes: the whole change for one stack, on one screen.
 
+    page!(own_session_table, "recipes/own-session-table");
     page!(jwt_cookies_redis, "recipes/jwt-cookies-redis");
     page!(json_body, "recipes/json-body");
     page!(grpc_and_rest, "recipes/grpc-and-rest");

@@ -5,18 +5,24 @@
 //! Logout for any [Tower] stack: **after the 200, nothing of that login works any more, and the
 //! browser holds nothing of it.**
 //!
-//! [`LogoutLayer`] answers `POST /auth/logout`. It ends the session through your [`TokenStore`],
-//! and removes the `accessToken` and `refreshToken` cookies. The answer is
+//! [`LogoutLayer`] answers `POST /auth/logout`. It reads the token in the `refreshToken` cookie, ends the
+//! session of the token through your [`TokenStore`], and removes the `accessToken` and `refreshToken`
+//! cookies. The answer is
 //!
 //! - `200 {"message":"Logged out successfully"}`, or
 //! - `500 {"error":"Error logging out"}` if the store could not confirm that the token is dead.
 //!
 //! Every other request reaches your service untouched.
 //!
+//! If your cookies have other names, or there is only one, describe them: [`AuthCookies`]. A request
+//! without a token ends nothing, and gets a `200` too. The log then has a warning.
+//! [`require_token`](LogoutLayerBuilder::require_token) rejects such a request.
+//!
 //! # Add it
 //!
 //! A store is one method over your own table. The table holds digests of the tokens, so a leaked table
-//! logs nobody in.
+//! logs nobody in. The example also needs `axum` 0.8, `sqlx` 0.9 with SQLite, and `sha2` 0.11.
+//! [`guide::recipes::own_session_table`] has the login and the protected page beside it.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -63,6 +69,7 @@
 //! | know what the endpoint answers | [`guide::endpoint`] |
 //! | put the layer around a whole service | [`guide::placement`] |
 //! | serve forms, gRPC, gRPC-Web or a single-page app | [`guide::clients`], [`reply`] |
+//! | end access tokens with their session | [`require`], [`guide::access_tokens`] |
 //! | describe your cookies | [`AuthCookies`], [`guide::cookies_and_tokens`] |
 //! | read tokens from headers or gRPC metadata | [`TokenSource`] |
 //! | read a token from the request body | [`body_token`] |
@@ -110,6 +117,7 @@ mod metrics;
 mod observe;
 pub mod outcome;
 pub mod reply;
+pub mod require;
 mod revoke;
 mod route;
 mod service;

@@ -39,6 +39,11 @@ macro_rules! count {
     };
 }
 
+/// Counts a check of [`RequireSessionLayer`](crate::require::RequireSessionLayer).
+pub(crate) fn count_check(outcome: &'static str) {
+    counter!("session_checks_total", "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn count(outcome: &Outcome, latency: Duration) {
     let token_sources = outcome.token_sources();
     match outcome {

@@ -7,6 +7,8 @@ use http::Request;
 use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::Layer;
+use tower_logout::require::RequireSessionLayer;
+use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore, store_fn};
 
 use support::gate::GatedStore;
@@ -156,4 +158,31 @@ async fn a_revocation_that_outlives_its_client_is_counted_when_it_ends() {
     .await;
     let revoked = "logouts_total{outcome=\"revoked\",token_sources=\"cookie\"}";
     assert_eq!(metrics.get(revoked), Some(&DebugValue::Counter(1)));
+}
+
+#[tokio::test]
+async fn each_check_of_a_session_is_counted_by_its_outcome() {
+    let (store, token) = store_with_session().await;
+    let id = store.find(&token).await.unwrap().unwrap().id;
+    let layer = RequireSessionLayer::asking_by(store, |head| {
+        let sid = head.headers.get("sid")?;
+        Some(SessionId::new(sid.to_str().ok()?))
+    });
+    let check = async |sid: Option<&str>| {
+        let mut request = Request::get("/me");
+        if let Some(sid) = sid {
+            request = request.header("sid", sid);
+        }
+        let request = request.body(Full::default()).unwrap();
+        recorded(|| send(layer.layer(inner()), request)).await.1
+    };
+    for (sid, outcome) in [
+        (Some(id.as_str()), "live"),
+        (Some("ended"), "ended"),
+        (None, "no_session"),
+    ] {
+        let name = format!("session_checks_total{{outcome={outcome:?}}}");
+        let counted = BTreeMap::from([(name, DebugValue::Counter(1))]);
+        assert_eq!(check(sid).await, counted);
+    }
 }

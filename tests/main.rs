@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod a_request_needs_a_live_session;
 #[cfg(feature = "tracing")]
 mod axum_placement;
 mod cookie_configuration;

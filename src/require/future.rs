@@ -1,0 +1,149 @@
+//! The response future: it asks the store, and then is the future of the inner service or an answer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::reply::Refusal;
+use crate::body::ResponseBody;
+use crate::reply::ReplyBody;
+use crate::store::Session;
+
+pin_project! {
+    /// Response future of [`RequireSession`](super::RequireSession).
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S::Future, Asking<S, B>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, A> {
+        // Boxed, so that the future of a request that passes stays small.
+        Asking { asking: Option<Box<A>> },
+        Calling { #[pin] future: F },
+        Refused { response: Option<Box<Response<ReplyBody>>> },
+    }
+}
+
+type FoundSession = Pin<Box<dyn Future<Output = Result<Session, Refusal>> + Send>>;
+
+/// A request that waits for the store.
+struct Asking<S, B> {
+    session: FoundSession,
+    inner: S,
+    request: Request<B>,
+    is_grpc: bool,
+    removals: Box<[HeaderValue]>,
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) fn calling(future: S::Future) -> Self {
+        Self {
+            state: State::Calling { future },
+        }
+    }
+
+    pub(super) fn refused(response: Response<ReplyBody>) -> Self {
+        Self {
+            state: State::Refused {
+                response: Some(Box::new(response)),
+            },
+        }
+    }
+
+    pub(super) fn asking(
+        session: FoundSession,
+        inner: S,
+        request: Request<B>,
+        is_grpc: bool,
+        removals: Box<[HeaderValue]>,
+    ) -> Self {
+        let asking = Asking {
+            session,
+            inner,
+            request,
+            is_grpc,
+            removals,
+        };
+        Self {
+            state: State::Asking {
+                asking: Some(Box::new(asking)),
+            },
+        }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<S, B, ResBody> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Calling { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(response.map(ResponseBody::passed)));
+                }
+                StateProj::Refused { response } => {
+                    let Some(response) = response.take() else {
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(Ok(response.map(ResponseBody::reply)));
+                }
+                StateProj::Asking { asking } => {
+                    let Some(waiting) = asking else {
+                        return Poll::Pending;
+                    };
+                    let session = ready!(waiting.session.as_mut().poll(cx));
+                    let Some(waiting) = asking.take() else {
+                        return Poll::Pending;
+                    };
+                    let Asking {
+                        mut inner,
+                        mut request,
+                        is_grpc,
+                        removals,
+                        ..
+                    } = *waiting;
+                    match session {
+                        Ok(session) => {
+                            request.extensions_mut().insert(session);
+                            State::Calling {
+                                future: inner.call(request),
+                            }
+                        }
+                        Err(refusal) => State::Refused {
+                            response: Some(Box::new(refusal.reply(is_grpc, &removals))),
+                        },
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The middleware.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower::Service;
+
+use super::Head;
+use super::check::{Check, First};
+use super::future::ResponseFuture;
+use crate::body::ResponseBody;
+use crate::csrf::content_type::is_grpc;
+use crate::store::SessionStore;
+
+/// Middleware that passes a request on only if its session is live.
+///
+/// Created by [`RequireSessionLayer`](super::RequireSessionLayer).
+pub struct RequireSession<S, T> {
+    inner: S,
+    check: Arc<Check<T>>,
+}
+
+impl<S, T> RequireSession<S, T> {
+    pub(super) fn new(inner: S, check: Arc<Check<T>>) -> Self {
+        Self { inner, check }
+    }
+}
+
+impl<S: Clone, T> Clone for RequireSession<S, T> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), Arc::clone(&self.check))
+    }
+}
+
+impl<S: fmt::Debug, T> fmt::Debug for RequireSession<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireSession")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for RequireSession<S, T>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    T: SessionStore,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let head = Head {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        };
+        let is_grpc = is_grpc(head.headers);
+        match self.check.first(&head) {
+            First::Pass => ResponseFuture::calling(self.inner.call(request)),
+            First::Refuse(refusal) => {
+                let removals = &self.check.settings.removals;
+                ResponseFuture::refused(refusal.reply(is_grpc, removals))
+            }
+            First::Ask(id) => {
+                // The service that was polled to readiness is the one to call.
+                let ready = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, ready);
+                let removals = self.check.settings.removals.clone();
+                let asking = Box::pin(Arc::clone(&self.check).ask(id));
+                ResponseFuture::asking(asking, ready, request, is_grpc, removals)
+            }
+        }
+    }
+}

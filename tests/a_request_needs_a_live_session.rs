@@ -1,0 +1,231 @@
+//! An access token is refused as soon as its session has ended, and whenever the store cannot tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tower::limit::ConcurrencyLimitLayer;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_logout::require::RequireSessionLayer;
+use tower_logout::store::{Rotation, Session, SessionId, SessionStore};
+use tower_logout::{
+    AuthCookies, BoxError, LogoutLayer, MemoryStore, Revocation, Token, TokenStore, async_trait,
+};
+
+use support::*;
+
+/// The claims of a verified access token.
+#[derive(Clone)]
+struct Claims {
+    sid: String,
+}
+
+fn asking<T: SessionStore>(store: T) -> RequireSessionLayer<T> {
+    RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid)
+}
+
+/// A request with the claims of an access token, if any.
+fn request(sid: Option<&str>) -> Request<TestBody> {
+    let mut request = Request::get("/me").body(Full::default()).unwrap();
+    if let Some(sid) = sid {
+        let sid = sid.to_owned();
+        request.extensions_mut().insert(Claims { sid });
+    }
+    request
+}
+
+async fn session(store: &MemoryStore) -> (Token, SessionId) {
+    let token = open(store, "alice").await;
+    let session = store.find(&token).await.unwrap().unwrap();
+    (token, session.id)
+}
+
+#[tokio::test]
+async fn the_access_token_of_a_session_works_until_the_logout_and_not_after() {
+    let store = MemoryStore::new();
+    let (token, id) = session(&store).await;
+    let app = LogoutLayer::new(store.clone()).layer(asking(store).layer(inner()));
+    send(app.clone(), request(Some(id.as_str())))
+        .await
+        .assert_is_inner();
+
+    send(app.clone(), logout_with(&token))
+        .await
+        .assert_is_logged_out();
+    let answer = send(app.clone(), request(Some(id.as_str()))).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, r#"{"error":"The session has ended"}"#);
+    assert_eq!(
+        answer.headers["www-authenticate"],
+        r#"Bearer error="invalid_token", error_description="The session has ended""#
+    );
+    answer.assert_common_headers();
+    assert!(answer.set_cookies().is_empty());
+    // The layer is inside of the logout, so a dead session can still log out.
+    send(app, logout_with(&token)).await.assert_is_logged_out();
+}
+
+#[tokio::test]
+async fn a_request_without_a_session_is_refused_unless_that_is_allowed() {
+    let store = MemoryStore::new();
+    let service = asking(store.clone()).layer(inner());
+    let answer = send(service, request(None)).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.body, r#"{"error":"Not logged in"}"#);
+    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    answer.assert_common_headers();
+
+    let optional = asking(store).optional().layer(inner());
+    send(optional.clone(), request(None))
+        .await
+        .assert_is_inner();
+    let answer = send(optional, request(Some("ended"))).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_handler_finds_the_session_in_the_extensions() {
+    let store = MemoryStore::new();
+    let (_, id) = session(&store).await;
+    let subject = service_fn(|request: Request<TestBody>| async move {
+        let session = request.extensions().get::<Session>().unwrap();
+        Ok::<_, BoxError>(Response::new(session.subject.clone()))
+    });
+    let answer = send(asking(store).layer(subject), request(Some(id.as_str()))).await;
+    assert_eq!(answer.body, "alice");
+}
+
+#[tokio::test]
+async fn the_refusal_of_an_ended_session_can_remove_its_cookies() {
+    let layer = asking(MemoryStore::new()).clear_cookies(&AuthCookies::default());
+    let service = layer.layer(inner());
+    let ended = send(service.clone(), request(Some("ended"))).await;
+    assert_eq!(ended.set_cookies().len(), 2);
+    let missing = send(service, request(None)).await;
+    assert!(missing.set_cookies().is_empty());
+}
+
+#[tokio::test]
+async fn a_grpc_call_is_refused_in_grpc() {
+    let call = |sid| {
+        let mut request = request(sid);
+        let grpc = "application/grpc".parse().unwrap();
+        request.headers_mut().insert("content-type", grpc);
+        request
+    };
+    let status = async |store: Faulty, sid| {
+        let answer = send(asking(store).layer(inner()), call(sid)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.headers["content-type"], "application/grpc");
+        assert!(answer.headers.contains_key("grpc-message"));
+        answer.headers["grpc-status"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(status(Faulty::new(Fault::Ended), Some("ended")).await, "16");
+    assert_eq!(status(Faulty::new(Fault::Ended), None).await, "16");
+    assert_eq!(status(Faulty::new(Fault::Error), Some("any")).await, "14");
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Ended,
+    Error,
+    Panic,
+    Hang,
+}
+
+/// A store that fails every look-up, and counts them.
+#[derive(Clone)]
+struct Faulty {
+    fault: Fault,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    fn new(fault: Fault) -> Self {
+        let asked = Arc::default();
+        Self { fault, asked }
+    }
+}
+
+#[async_trait]
+impl TokenStore for Faulty {
+    async fn revoke(&self, _: &Token) -> Result<Revocation, BoxError> {
+        Ok(Revocation::NotFound)
+    }
+}
+
+#[async_trait]
+impl SessionStore for Faulty {
+    async fn open(&self, _: &str, _: &Token) -> Result<Session, BoxError> {
+        Err("not part of the test".into())
+    }
+
+    async fn rotate(&self, _: &Token, _: &Token) -> Result<Rotation, BoxError> {
+        Ok(Rotation::NotFound)
+    }
+
+    async fn find(&self, _: &Token) -> Result<Option<Session>, BoxError> {
+        Ok(None)
+    }
+
+    async fn find_session(&self, _: &SessionId) -> Result<Option<Session>, BoxError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match self.fault {
+            Fault::Ended => Ok(None),
+            Fault::Error => Err("disk full".into()),
+            Fault::Panic => panic!("the store panics"),
+            Fault::Hang => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_tell_lets_no_request_pass() {
+    for fault in [Fault::Error, Fault::Panic, Fault::Hang] {
+        let store = Faulty::new(fault);
+        let layer = asking(store.clone())
+            .optional()
+            .timeout(Duration::from_secs(1));
+        let answer = send(layer.layer(inner()), request(Some("any"))).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            answer.body,
+            r#"{"error":"The session cannot be checked: try again"}"#
+        );
+        assert_eq!(answer.headers["retry-after"], "1");
+        answer.assert_common_headers();
+        assert_eq!(store.asked.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_is_called_is_the_one_that_was_ready() {
+    let store = MemoryStore::new();
+    let (_, id) = session(&store).await;
+    // A clone of this service has no permit, and panics when it is called without being ready.
+    let limited = ConcurrencyLimitLayer::new(1).layer(inner());
+    let mut service = asking(store).layer(limited);
+    for _ in 0..3 {
+        let answer = service
+            .ready()
+            .await
+            .unwrap()
+            .call(request(Some(id.as_str())));
+        assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn no_session_id_is_in_a_debug() {
+    let store = MemoryStore::new();
+    let (_, id) = session(&store).await;
+    let layer = asking(store);
+    let service = layer.layer(service_fn(|_: Request<TestBody>| async {
+        Ok::<_, BoxError>(Response::new(String::new()))
+    }));
+    let answer = service.clone().oneshot(request(Some(id.as_str())));
+    let text = format!("{layer:?} {answer:?}");
+    assert!(!text.contains(id.as_str()), "{text}");
+}
