@@ -22,6 +22,7 @@ macro_rules! page {
             "[axum.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.rs\n",
             "[axum.js]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.js\n",
             "[own_store.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/own_store.rs\n",
+            "[tower-sessions.md]: https://github.com/tower-logout/tower-logout/blob/main/docs/recipes/tower-sessions.md\n",
             "[axum_placement.rs]: https://github.com/tower-logout/tower-logout/blob/main/tests/axum_placement.rs\n",
             "[grpc_web.rs]: https://github.com/tower-logout/tower-logout/blob/main/e2e/tests/grpc_web.rs\n\n",
             include_str!(concat!("../docs/", $file, ".md")),

@@ -7,6 +7,7 @@ pub mod prepared;
 pub mod process;
 pub mod proxy;
 pub mod rig;
+pub mod session_table;
 
 use std::path::PathBuf;
 
