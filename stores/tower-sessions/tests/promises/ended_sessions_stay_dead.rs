@@ -172,6 +172,7 @@ async fn expired_sessions_are_deleted_through_the_wrapper() {
 enum Create {
     /// Answers `Ok`, and keeps nothing.
     Forgets,
+    Fails,
     /// Answers with an error, as tower-sessions-redis-store 0.16 does.
     RefusesTakenIds,
 }
@@ -184,6 +185,7 @@ impl SessionStore for Odd {
     async fn create(&self, record: &mut Record) -> Result<()> {
         match self.1 {
             Create::Forgets => Ok(()),
+            Create::Fails => Err(Error::Backend("the disk is full".into())),
             Create::RefusesTakenIds if self.load(&record.id).await?.is_none() => {
                 self.0.create(record).await
             }
@@ -206,13 +208,15 @@ impl SessionStore for Odd {
 
 #[tokio::test]
 async fn a_tombstone_that_the_store_does_not_keep_is_an_error() {
-    let inner = TestStore::default();
-    let id = log_in(&inner).await;
-    let store = RevocableStore::new(Odd(inner, Create::Forgets));
-    let error = store.revoke(&Token::new(id.to_string())).await.unwrap_err();
-    assert!(error.is::<Transient>());
-    assert!(!error.to_string().contains(&id.to_string()));
-    assert!(matches!(store.delete(&id).await, Err(Error::Backend(_))));
+    for create in [Create::Forgets, Create::Fails] {
+        let inner = TestStore::default();
+        let id = log_in(&inner).await;
+        let store = RevocableStore::new(Odd(inner, create));
+        let error = store.revoke(&Token::new(id.to_string())).await.unwrap_err();
+        assert!(error.is::<Transient>());
+        assert!(!error.to_string().contains(&id.to_string()));
+        assert!(matches!(store.delete(&id).await, Err(Error::Backend(_))));
+    }
 }
 
 #[tokio::test]
