@@ -55,6 +55,11 @@ pub mod recipes {
 
     page!(own_session_table, "recipes/own-session-table");
     page!(jwt_cookies_redis, "recipes/jwt-cookies-redis");
+    page!(
+        #[cfg(not(doctest))]
+        tower_sessions,
+        "recipes/tower-sessions"
+    );
     page!(json_body, "recipes/json-body");
     page!(grpc_and_rest, "recipes/grpc-and-rest");
     page!(gateway, "recipes/gateway");
