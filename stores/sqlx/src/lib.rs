@@ -46,6 +46,7 @@ mod queries;
 #[cfg(all(test, feature = "sqlite"))]
 mod query_plan;
 mod row_security;
+mod sql_text;
 mod store;
 mod table;
 
