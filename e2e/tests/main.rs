@@ -23,6 +23,7 @@ mod revocations_use_an_index;
 mod rows_that_are_kept;
 mod session_stores;
 mod sessions_in_redis;
+mod statements_by_hand;
 mod the_example_server;
 mod the_gateway;
 mod the_other_examples;

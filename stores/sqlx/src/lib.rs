@@ -54,5 +54,5 @@ pub use self::digest::{ShortKey, TokenDigest};
 pub use self::pool::SqlPool;
 pub use self::store::{SqlStore, SqlStoreBuilder};
 pub use self::table::{
-    Expiry, Live, Mark, TableError, TableStore, TableStoreBuilder, WithSubjects,
+    Expiry, Live, Mark, TableError, TableStatement, TableStore, TableStoreBuilder, WithSubjects,
 };

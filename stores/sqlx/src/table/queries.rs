@@ -55,6 +55,11 @@ impl Queries {
         }
     }
 
+    /// The statements of a logout in their order. The groups are those of a session, and of the rows without one.
+    pub(super) fn parts(&self) -> (&Statement, Option<&Group>, &Group) {
+        (&self.by_token, self.session.as_ref(), &self.token)
+    }
+
     /// The rows of a token, ended rows too.
     pub(super) async fn rows(
         &self,
