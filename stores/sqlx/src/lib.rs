@@ -24,6 +24,16 @@
 //! # }
 //! ```
 //!
+//! # Versions of sqlx
+//!
+//! | sqlx | crate |
+//! |---|---|
+//! | 0.9, as in sea-orm 2 | `tower-logout-sqlx` |
+//! | 0.8, as in sea-orm 1 | `tower-logout-sqlx08` |
+//!
+//! Both crates have the same sources, and their library has the same name. An application with another driver lets
+//! the store open a pool of its own, by [`SqlStore::connect`] or [`TableStoreBuilder::connect_url`].
+//!
 //! # Features
 //!
 //! | feature | brings |
