@@ -7,7 +7,6 @@ use tower_logout::BoxError;
 use super::SqlPool;
 use super::failure::failed;
 use crate::TableError;
-use crate::sql_text::sql_text;
 
 /// Whose database a URL leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +36,8 @@ pub(crate) async fn connect(
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => {
             use sqlx::Executor;
+
+            use crate::sql_text::sql_text;
 
             // The server goes on waiting for a lock when the connection is closed, for 50 seconds by default.
             let seconds = timeout.as_secs().max(1);
