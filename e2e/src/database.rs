@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::Connection;
 use tokio::sync::OnceCell;
 
-use super::find_program;
+use super::program::find_program;
 use super::proxy::Proxy;
 
 /// A kind of server.
@@ -312,7 +312,8 @@ impl Server {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        // Leaked, because each version of sqlx takes such a text.
+        let create: &'static str = format!("CREATE DATABASE {name}").leak();
         match self.kind {
             Kind::Postgres => {
                 let mut admin = sqlx::PgConnection::connect(&self.url("postgres"))

@@ -26,6 +26,7 @@ mod session_stores;
 mod sessions_in_redis;
 mod sessions_of_tower_sessions;
 mod the_descriptions;
+mod statements_by_hand;
 mod the_example_server;
 mod the_gateway;
 mod the_other_examples;

@@ -24,6 +24,16 @@
 //! # }
 //! ```
 //!
+//! # Versions of sqlx
+//!
+//! | sqlx | crate |
+//! |---|---|
+//! | 0.9, as in sea-orm 2 | `tower-logout-sqlx` |
+//! | 0.8, as in sea-orm 1 | `tower-logout-sqlx08` |
+//!
+//! Both crates have the same sources, and their library has the same name. An application with another driver lets
+//! the store open a pool of its own, by [`SqlStore::connect`] or [`TableStoreBuilder::connect_url`].
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -46,6 +56,7 @@ mod queries;
 #[cfg(all(test, feature = "sqlite"))]
 mod query_plan;
 mod row_security;
+mod sql_text;
 mod store;
 mod table;
 
@@ -53,5 +64,5 @@ pub use self::digest::{ShortKey, TokenDigest};
 pub use self::pool::SqlPool;
 pub use self::store::{SqlStore, SqlStoreBuilder};
 pub use self::table::{
-    Expiry, Live, Mark, TableError, TableStore, TableStoreBuilder, WithSubjects,
+    Expiry, Live, Mark, TableError, TableStatement, TableStore, TableStoreBuilder, WithSubjects,
 };

@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
-
 use tower_logout::BoxError;
 
 use crate::dialect::Dialect;
@@ -17,27 +14,61 @@ use crate::pool::{Fetch, SqlPool};
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The migrations in order: version, description, statements. A released migration never changes.
-fn migrations(dialect: Dialect) -> [(i64, &'static str, &'static str); 1] {
-    let sessions_and_tokens = match dialect {
-        Dialect::Sqlite => include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
-        Dialect::Postgres => include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
-        Dialect::MySql => include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
-    };
-    [(1, "sessions and tokens", sessions_and_tokens)]
+/// The applied migrations. In MySQL, a migration that was not completed is without success.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS tower_logout_migrations (
+    version      BIGINT    NOT NULL PRIMARY KEY,
+    description  TEXT      NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success      BOOLEAN   NOT NULL
+)";
+
+/// A change of the tables.
+struct Migration {
+    version: i64,
+    description: &'static str,
+    sql: &'static str,
+}
+
+/// The migrations in order. A released migration never changes.
+fn migrations(dialect: Dialect) -> [Migration; 1] {
+    [Migration {
+        version: 1,
+        description: "sessions and tokens",
+        sql: match dialect {
+            Dialect::Sqlite => include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
+            Dialect::Postgres => include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
+            Dialect::MySql => include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
+        },
+    }]
+}
+
+impl Migration {
+    /// The statements of the migration, and its row. Of two processes, the row lets only one migrate.
+    fn script(&self, dialect: Dialect, names: &Names) -> Arc<str> {
+        let Self {
+            version,
+            description,
+            sql,
+        } = self;
+        let script = format!(
+            "{TABLE}; INSERT INTO tower_logout_migrations (version, description, success) \
+             VALUES ({version}, '{description}', FALSE); {sql} \
+             UPDATE tower_logout_migrations SET success = TRUE WHERE version = {version}"
+        );
+        names.apply(dialect, &script).into()
+    }
 }
 
 /// Creates the tables. A process that comes second may find them half made.
 pub(crate) async fn migrate(pool: &SqlPool, names: &Names) -> Result<(), BoxError> {
     let started = Instant::now();
-    let migrator = migrator(pool.dialect(), names);
     loop {
-        if is_current(pool, names).await? {
+        let Some(script) = missing(pool, names).await? else {
             return Ok(());
-        }
-        match pool.migrate(&migrator).await {
-            Ok(()) => return Ok(()),
-            Err(error) if may_be_of_a_race(&error) && started.elapsed() < PATIENCE => {
+        };
+        match pool.migrate(&script).await {
+            Ok(()) => {}
+            Err(error) if is_of_a_race(&error) && started.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
@@ -53,41 +84,18 @@ pub(crate) async fn migrate(pool: &SqlPool, names: &Names) -> Result<(), BoxErro
     }
 }
 
-/// Whether all migrations were applied. A table that this user may not read counts as missing.
-async fn is_current(pool: &SqlPool, names: &Names) -> Result<bool, BoxError> {
+/// The script of the first migration that was not applied. A table that this user may not read counts as
+/// missing.
+async fn missing(pool: &SqlPool, names: &Names) -> Result<Option<Arc<str>>, BoxError> {
     let dialect = pool.dialect();
     let sql = "SELECT version FROM tower_logout_migrations WHERE success";
     let sql: Arc<str> = names.apply(dialect, sql).into();
     let applied = match pool.fetch(&sql, &[], |row| row.int(0)).await {
         Ok(applied) => applied,
-        Err(error) if is_missing_table(&error) => return Ok(false),
+        Err(error) if is_missing_table(&error) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let mut wanted = migrations(dialect).into_iter();
-    Ok(wanted.all(|(version, _, _)| applied.contains(&version)))
-}
-
-fn migrator(dialect: Dialect, names: &Names) -> Migrator {
-    let migrations = migrations(dialect).map(|(version, description, sql)| {
-        let sql = AssertSqlSafe(names.apply(dialect, sql)).into_sql_str();
-        let description = description.into();
-        Migration::new(version, description, MigrationType::Simple, sql, false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.into());
-    migrator.dangerous_set_table_name(names.apply(dialect, "tower_logout_migrations"));
-    // sqlx locks by the connection, which PgBouncer gives to others, and with a time-out that MariaDB takes
-    // for none. A process that loses the race looks again.
-    migrator.set_locking(false);
-    migrator
-}
-
-fn may_be_of_a_race(error: &MigrateError) -> bool {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            is_of_a_race(error)
-        }
-        // In MySQL, while another process creates the tables.
-        MigrateError::Dirty(_) => true,
-        _ => false,
-    }
+    let mut missing = migrations(dialect).into_iter();
+    let missing = missing.find(|migration| !applied.contains(&migration.version));
+    Ok(missing.map(|migration| migration.script(dialect, names)))
 }

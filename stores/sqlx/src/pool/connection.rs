@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use sqlx::migrate::{MigrateError, Migrator};
 use tower_logout::BoxError;
 
 use super::database::{Database, OnRow, Value};
@@ -23,12 +22,13 @@ pub(super) trait Connections: fmt::Debug + Send + Sync {
         access: Access,
     ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>>;
 
-    fn migrate<'p>(&'p self, migrator: &'p Migrator) -> BoxFuture<'p, Result<(), MigrateError>>;
+    /// Runs statements in a transaction. MySQL commits after each statement that changes a schema.
+    fn migrate<'p>(&'p self, sql: &'p Arc<str>) -> BoxFuture<'p, Result<(), sqlx::Error>>;
 }
 
 /// A lent connection of any database.
 pub(super) trait Connection: Send {
-    fn begin(&mut self, sql: String) -> BoxFuture<'_, Result<(), BoxError>>;
+    fn begin<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>>;
 
     fn fetch<'c>(
         &'c mut self,
@@ -56,10 +56,11 @@ impl<DB: Database> Connections for sqlx::Pool<DB> {
         })
     }
 
-    fn migrate<'p>(&'p self, migrator: &'p Migrator) -> BoxFuture<'p, Result<(), MigrateError>> {
+    fn migrate<'p>(&'p self, sql: &'p Arc<str>) -> BoxFuture<'p, Result<(), sqlx::Error>> {
         Box::pin(async move {
-            let mut connection = self.acquire().await?;
-            migrator.run_direct(None, &mut *connection, false).await
+            let mut transaction = self.begin().await?;
+            DB::execute(&mut *transaction, sql, &mut |_| {}).await?;
+            transaction.commit().await
         })
     }
 }

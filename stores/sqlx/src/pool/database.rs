@@ -4,11 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use sqlx::migrate::Migrate;
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Either, Executor, Type};
+use sqlx::{ColumnIndex, Decode, Either, Executor, Type};
 use tower_logout::BoxError;
 
 use crate::dialect::Dialect;
+use crate::sql_text::sql_text;
 
 /// The value of a parameter.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ pub(crate) trait Row {
 pub(crate) type OnRow<'r> = dyn FnMut(&dyn Row) + Send + 'r;
 
 /// A database that sqlx reaches.
-pub(crate) trait Database: sqlx::Database<Connection: Migrate> {
+pub(crate) trait Database: sqlx::Database {
     const DIALECT: Dialect;
 
     /// Runs a statement, and returns how many rows it changed.
@@ -53,7 +53,7 @@ pub(crate) trait Database: sqlx::Database<Connection: Migrate> {
     /// Runs statements without values, separated by semicolons.
     fn execute<'c>(
         connection: &'c mut Self::Connection,
-        sql: String,
+        sql: &'c Arc<str>,
         on_row: &'c mut OnRow<'_>,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
@@ -91,8 +91,7 @@ macro_rules! databases {
                 statement: Statement<'c>,
                 on_row: &'c mut OnRow<'_>,
             ) -> Result<u64, sqlx::Error> {
-                // The text is made of the configuration alone. A request only adds values.
-                let mut query = sqlx::query(AssertSqlSafe(Arc::clone(statement.sql)));
+                let mut query = sqlx::query(sql_text(statement.sql));
                 for value in statement.values {
                     query = match *value {
                         Value::Text(text) => query.bind(text),
@@ -113,10 +112,10 @@ macro_rules! databases {
 
             async fn execute<'c>(
                 connection: &'c mut Self::Connection,
-                sql: String,
+                sql: &'c Arc<str>,
                 on_row: &'c mut OnRow<'_>,
             ) -> Result<(), sqlx::Error> {
-                let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+                let rows = connection.fetch_all(sqlx::raw_sql(sql_text(sql))).await?;
                 for row in &rows {
                     on_row(row);
                 }

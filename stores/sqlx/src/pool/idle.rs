@@ -43,10 +43,11 @@ pub(super) fn test_idle<DB: Database>(pool: &Pool<DB>) {
 }
 
 pub(super) fn close_idle<DB: Database>(pool: &Pool<DB>) {
+    if !DB::DIALECT.is_server() {
+        return;
+    }
     for _ in 0..pool.num_idle() {
-        if DB::DIALECT.is_server()
-            && let Some(connection) = pool.try_acquire()
-        {
+        if let Some(connection) = pool.try_acquire() {
             close(connection);
         }
     }

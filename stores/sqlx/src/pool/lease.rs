@@ -92,7 +92,7 @@ impl<DB: Database> Lease<DB> {
 }
 
 impl<DB: Database> Connection for Lease<DB> {
-    fn begin(&mut self, sql: String) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn begin<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>> {
         Box::pin(async move {
             // From here on, dropping the connection rolls back.
             self.open = true;
@@ -136,7 +136,8 @@ impl<DB: Database> Connection for Lease<DB> {
         Box::pin(async move {
             let mut on_row = |_: &dyn super::Row| {};
             let (connection, watch) = self.parts()?;
-            let committed = DB::execute(connection, "COMMIT".to_owned(), &mut on_row);
+            let sql = "COMMIT".into();
+            let committed = DB::execute(connection, &sql, &mut on_row);
             watch.answer(committed).await?;
             self.open = false;
             Ok(())
@@ -205,7 +206,8 @@ impl<DB: Database> Drop for Lease<DB> {
 
 async fn roll_back<DB: Database>(mut connection: PoolConnection<DB>, limit: std::time::Duration) {
     let mut on_row = |_: &dyn super::Row| {};
-    let rolled_back = DB::execute(&mut connection, "ROLLBACK".to_owned(), &mut on_row);
+    let sql = "ROLLBACK".into();
+    let rolled_back = DB::execute(&mut connection, &sql, &mut on_row);
     let is_of_use = if DB::DIALECT.is_server() {
         let answer = timeout(limit, rolled_back).await;
         answer.is_ok_and(|answer| answer.is_ok())

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
 use tower_logout::BoxError;
 
 pub(crate) use self::database::{Row, Value};
@@ -122,8 +121,9 @@ impl SqlPool {
         self.connections.dialect()
     }
 
-    pub(crate) async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
-        self.connections.migrate(migrator).await
+    /// Runs statements that change the schema.
+    pub(crate) async fn migrate(&self, sql: &Sql) -> Result<(), sqlx::Error> {
+        self.connections.migrate(sql).await
     }
 
     /// Runs a statement that writes, and returns the rows of its answer.
@@ -184,13 +184,13 @@ impl SqlPool {
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Transaction, BoxError> {
         let mut connection = self.take(Access::Write).await?;
-        connection.begin(self.begin_sql()).await?;
+        connection.begin(&self.begin_sql().into()).await?;
         Ok(Transaction::new(connection))
     }
 
     /// In one round trip: the isolation that the statements are made for, whatever the default is; and
     /// whether the server takes writes, which a demoted primary does not.
-    fn begin_sql(&self) -> String {
+    pub(crate) fn begin_sql(&self) -> String {
         let terms = &self.terms;
         match self.dialect() {
             // With the lock for writing from the start, nothing that a transaction reads changes before its

@@ -6,14 +6,28 @@ use tower_logout::BoxError;
 
 use super::SqlPool;
 use super::failure::failed;
+use crate::TableError;
+
+/// Whose database a URL leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The store creates a missing SQLite file, and chooses its journal.
+    Store,
+    /// The database is there, and is left as it is.
+    Application,
+}
 
 /// Connects to the database of a URL. The time-out of statements also limits how long connections and locks
 /// are waited for.
-pub(crate) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
+pub(crate) async fn connect(
+    url: &str,
+    owner: Owner,
+    timeout: Duration,
+) -> Result<SqlPool, BoxError> {
     let (scheme, _) = url.split_once(':').unwrap_or_default();
     match scheme {
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite(url, timeout).await,
+        "sqlite" => sqlite(url, owner, timeout).await,
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
             let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
@@ -21,26 +35,24 @@ pub(crate) async fn connect(url: &str, timeout: Duration) -> Result<SqlPool, Box
         }
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => {
-            use sqlx::{AssertSqlSafe, Executor};
+            use sqlx::Executor;
+
+            use crate::sql_text::sql_text;
 
             // The server goes on waiting for a lock when the connection is closed, for 50 seconds by default.
             let seconds = timeout.as_secs().max(1);
-            let locks =
-                format!("SET innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}");
+            let locks: std::sync::Arc<str> =
+                format!("SET innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}")
+                    .into();
             let pool = sqlx::mysql::MySqlPoolOptions::new()
                 .acquire_timeout(timeout)
                 .after_connect(move |connection, _| {
-                    let locks = AssertSqlSafe(locks.clone());
-                    Box::pin(async move { connection.execute(locks).await.map(drop) })
+                    let locks = locks.clone();
+                    Box::pin(async move { connection.execute(sql_text(&locks)).await.map(drop) })
                 });
             Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
-        // The URL is not shown: it holds a password, perhaps in the place of the scheme.
-        _ => Err(
-            "no store for the database URL: the URL has to begin with sqlite:, postgres: or mysql:, and \
-             the feature of that database has to be switched on"
-                .into(),
-        ),
+        _ => Err(TableError::UnsupportedUrl.into()),
     }
 }
 
@@ -60,7 +72,7 @@ async fn reached<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<sqlx::Pool<
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
+async fn sqlite(url: &str, owner: Owner, timeout: Duration) -> Result<SqlPool, BoxError> {
     use super::failure::is_of_a_race;
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -68,12 +80,15 @@ async fn sqlite(url: &str, timeout: Duration) -> Result<SqlPool, BoxError> {
 
     const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-    let options = url
+    let mut options = url
         .parse::<SqliteConnectOptions>()?
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
+    if owner == Owner::Store {
+        options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+    }
     let pool = SqlitePoolOptions::new().acquire_timeout(timeout);
     // An in-memory database ends with its last connection.
     let pool = if url.contains(":memory:") || url.contains("mode=memory") {

@@ -7,7 +7,8 @@ use tower_logout::BoxError;
 use super::SqlStore;
 use crate::migrations;
 use crate::names::Names;
-use crate::pool::{STATEMENT_TIMEOUT, SqlPool, url};
+use crate::pool::url::{self, Owner};
+use crate::pool::{STATEMENT_TIMEOUT, SqlPool};
 use crate::queries::Queries;
 use crate::row_security::check_row_security;
 
@@ -108,7 +109,7 @@ impl SqlStoreBuilder {
     /// ```
     pub async fn connect(self, url: &str) -> Result<SqlStore, BoxError> {
         let timeout = self.statement_timeout.unwrap_or(STATEMENT_TIMEOUT);
-        let pool = url::connect(url, timeout).await?;
+        let pool = url::connect(url, Owner::Store, timeout).await?;
         self.build(pool).await
     }
 

@@ -10,7 +10,8 @@ use super::queries::SubjectQueries;
 use super::store::TableStore;
 use super::subject::WithSubjects;
 use crate::digest::TokenDigest;
-use crate::pool::SqlPool;
+use crate::pool::url::{self, Owner};
+use crate::pool::{STATEMENT_TIMEOUT, SqlPool};
 
 /// Makes a [`TableStore`] from the names of a table and its columns.
 #[derive(Clone, Debug)]
@@ -105,6 +106,39 @@ impl TableStoreBuilder {
         let table = (&shape, sample);
         Ok(TableStore::new(pool, description.digest, table, ()))
     }
+
+    /// Opens a pool of the store's own, checks the table, and makes the store: for an application whose own pool
+    /// is of another driver, or of another version of sqlx.
+    ///
+    /// The URL begins with `sqlite:`, `postgres:` or `mysql:`. A SQLite file has to exist, and keeps its journal
+    /// mode.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::UnsupportedUrl`](crate::TableError::UnsupportedUrl), a malformed URL, and the errors of
+    /// [`connect`](Self::connect).
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_logout::BoxError> {
+    /// use tower_logout_sqlx::{TableStore, TokenDigest};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let url = format!("sqlite:{}", folder.path().join("app").display());
+    /// # let pool = sqlx::SqlitePool::connect(&format!("{url}?mode=rwc")).await?;
+    /// # sqlx::query("CREATE TABLE tokens (token_hash BLOB)").execute(&pool).await?;
+    /// let store = TableStore::builder("tokens", "token_hash", TokenDigest::sha256())
+    ///     .connect_url(&url) // for example postgres://app@localhost/app
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    pub async fn connect_url(self, url: &str) -> Result<TableStore, BoxError> {
+        self.connect(application_pool(url).await?).await
+    }
 }
 
 impl TableStoreBuilder<WithSubjects> {
@@ -140,6 +174,32 @@ impl TableStoreBuilder<WithSubjects> {
         let (table, subjects) = ((&shape, sample), WithSubjects { queries });
         Ok(TableStore::new(pool, description.digest, table, subjects))
     }
+
+    /// Opens a pool of the store's own, checks the table, and makes a store that knows subjects.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`connect_url`](TableStoreBuilder::connect_url) without subjects.
+    ///
+    /// ```
+    /// # async fn store() -> Result<(), tower_logout::BoxError> {
+    /// use tower_logout_sqlx::{TableStore, TokenDigest, WithSubjects};
+    ///
+    /// let store: TableStore<WithSubjects> =
+    ///     TableStore::builder("tokens", "token_hash", TokenDigest::sha256())
+    ///         .subject_column("user_id")
+    ///         .connect_url("postgres://app@localhost/app")
+    ///         .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_url(self, url: &str) -> Result<TableStore<WithSubjects>, BoxError> {
+        self.connect(application_pool(url).await?).await
+    }
+}
+
+async fn application_pool(url: &str) -> Result<SqlPool, BoxError> {
+    url::connect(url, Owner::Application, STATEMENT_TIMEOUT).await
 }
 
 impl<S> TableStoreBuilder<S> {

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-/// A table that could make a logout answer `200` although the session goes on.
+/// Why a store cannot be made: a table that could make a logout answer `200` although the session goes on, or
+/// a URL that leads to no database.
 ///
 /// The `Display` text says what is wrong and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {
+    /// The database URL begins with none of `sqlite:`, `postgres:` and `mysql:`, or the feature of its database
+    /// is off. The error does not show the URL, which may hold a password.
+    UnsupportedUrl,
     /// The database has no such table, or the user may not see it.
     #[non_exhaustive]
     MissingTable {
@@ -95,6 +99,10 @@ pub enum TableError {
 impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::UnsupportedUrl => f.write_str(
+                "no store for the database URL: the URL has to begin with sqlite:, postgres: or mysql:, and \
+                 the feature of that database has to be switched on",
+            ),
             Self::MissingTable { table } => write!(
                 f,
                 "the database has no table {table:?}: check its name, its schema and the rights of \

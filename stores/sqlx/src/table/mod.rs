@@ -16,9 +16,11 @@ mod shape;
 mod statement;
 mod store;
 mod subject;
+mod table_statement;
 
 pub use self::builder::TableStoreBuilder;
 pub use self::error::TableError;
 pub use self::mark::{Expiry, Live, Mark};
 pub use self::store::TableStore;
 pub use self::subject::WithSubjects;
+pub use self::table_statement::TableStatement;

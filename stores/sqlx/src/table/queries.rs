@@ -55,6 +55,11 @@ impl Queries {
         }
     }
 
+    /// The statements of a logout in their order. The groups are those of a session, and of the rows without one.
+    pub(super) fn parts(&self) -> (&Statement, Option<&Group>, &Group) {
+        (&self.by_token, self.session.as_ref(), &self.token)
+    }
+
     /// The rows of a token, ended rows too.
     pub(super) async fn rows(
         &self,
@@ -242,9 +247,10 @@ impl SubjectQueries {
 
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
-    use sqlx::AssertSqlSafe;
+    use std::sync::Arc;
 
     use crate::query_plan::uses_an_index;
+    use crate::sql_text::sql_text;
     use crate::{TableStore, TokenDigest};
 
     #[tokio::test]
@@ -259,12 +265,13 @@ mod tests {
         ] {
             let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
             let pool = pool.connect("sqlite::memory:").await.unwrap();
-            let create = format!(
+            let create: Arc<str> = format!(
                 "CREATE TABLE tokens (id INTEGER PRIMARY KEY, token {token}, family {id}, \
                  owner {id}, parent_id INT REFERENCES tokens (id)); \
                  CREATE INDEX parents ON tokens (parent_id);"
-            );
-            let create = sqlx::raw_sql(AssertSqlSafe(create));
+            )
+            .into();
+            let create = sqlx::raw_sql(sql_text(&create));
             create.execute(&pool).await.unwrap();
             let digest = TokenDigest::sha256();
             let digest = if token.contains('T') || token.contains('C') {

@@ -73,6 +73,19 @@ impl Statement {
         }
     }
 
+    /// The parameters by their names. A text that is the same in each call is its own name.
+    pub(super) fn parameter_names(&self) -> Vec<String> {
+        let name = |parameter: &Parameter| match *parameter {
+            Parameter::Token(_) => "token".to_owned(),
+            Parameter::Id(_) => "session".to_owned(),
+            Parameter::Subject => "subject".to_owned(),
+            Parameter::Constant(index) => {
+                format!("'{}'", self.constants.get(index).map_or("", String::as_str))
+            }
+        };
+        self.parameters.iter().map(name).collect()
+    }
+
     /// Runs a statement that reads.
     pub(super) async fn fetch<T: Send>(
         &self,

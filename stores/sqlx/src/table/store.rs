@@ -12,6 +12,7 @@ use super::group::Seen;
 use super::queries::Queries;
 use super::sample::Sample;
 use super::shape::Shape;
+use super::table_statement::TableStatement;
 use crate::digest::TokenDigest;
 use crate::pool::{SqlPool, Transaction, Value};
 
@@ -107,6 +108,34 @@ impl<S> TableStore<S> {
             sample: Arc::new(sample),
             subjects,
         }
+    }
+
+    /// The statements of a logout, in the SQL of the database and with the names of your table, in the order in
+    /// which they run: to read, to grant rights, or to run them with another driver.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_logout::BoxError> {
+    /// use tower_logout_sqlx::{TableStore, TokenDigest};
+    ///
+    /// # let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1)
+    /// #     .connect("sqlite::memory:").await?;
+    /// # sqlx::query("CREATE TABLE tokens (token_hash BLOB, family_id TEXT)").execute(&pool).await?;
+    /// let store = TableStore::builder("tokens", "token_hash", TokenDigest::sha256())
+    ///     .session_column("family_id")
+    ///     .connect(pool)
+    ///     .await?;
+    /// for statement in store.statements() {
+    ///     println!("{statement}\n");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    pub fn statements(&self) -> Vec<TableStatement> {
+        TableStatement::of_logout(&self.pool, &self.queries)
     }
 
     /// Ends the sessions of a token's rows, and the rows without a session.

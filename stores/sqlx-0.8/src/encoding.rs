@@ -1,0 +1,1 @@
+../../sqlx/src/encoding.rs

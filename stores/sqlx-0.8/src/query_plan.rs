@@ -1,0 +1,1 @@
+../../sqlx/src/query_plan.rs

@@ -1,0 +1,1 @@
+../../sqlx/src/row_security.rs

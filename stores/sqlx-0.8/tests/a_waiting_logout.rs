@@ -1,0 +1,1 @@
+../../sqlx/tests/a_waiting_logout.rs

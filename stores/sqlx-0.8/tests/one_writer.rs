@@ -1,0 +1,1 @@
+../../sqlx/tests/one_writer.rs

@@ -1,0 +1,1 @@
+../../../sqlx/tests/recipes/prove.rs

@@ -1,0 +1,1 @@
+../../../sqlx/tests/recipes/refresh_tokens_table.rs

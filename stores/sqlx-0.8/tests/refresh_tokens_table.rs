@@ -1,0 +1,1 @@
+../../sqlx/tests/refresh_tokens_table.rs

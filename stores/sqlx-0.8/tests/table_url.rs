@@ -1,0 +1,1 @@
+../../sqlx/tests/table_url.rs
