@@ -14,7 +14,8 @@ macro_rules! page {
             "[security]: crate::guide::security\n",
             "[access tokens]: crate::guide::access_tokens\n",
             "[browsers]: crate::guide::browsers\n",
-            "[a table of refresh tokens]: https://github.com/tower-logout/tower-logout/blob/main/docs/recipes/refresh-tokens-table.md\n",
+            "[a table of refresh tokens]: crate::guide::recipes::refresh_tokens_table\n",
+            "[the recipe with sqlx]: crate::guide::recipes::refresh_tokens_table\n",
             "[in the body]: crate::guide::recipes::json_body\n",
             "[logout.proto]: https://github.com/tower-logout/tower-logout/blob/main/docs/logout.proto\n",
             "[gateway example]: https://github.com/tower-logout/tower-logout/blob/main/examples/gateway/main.rs\n",
@@ -55,6 +56,21 @@ pub mod recipes {
 
     page!(own_session_table, "recipes/own-session-table");
     page!(jwt_cookies_redis, "recipes/jwt-cookies-redis");
+    page!(
+        #[cfg(not(doctest))]
+        refresh_tokens_table,
+        "recipes/refresh-tokens-table"
+    );
+    page!(
+        #[cfg(not(doctest))]
+        sea_orm,
+        "recipes/sea-orm"
+    );
+    page!(
+        #[cfg(not(doctest))]
+        diesel,
+        "recipes/diesel"
+    );
     page!(
         #[cfg(not(doctest))]
         tower_sessions,
