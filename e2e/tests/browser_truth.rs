@@ -200,6 +200,8 @@ impl Way {
 enum Removal {
     /// The layer, called with JSON.
     Json,
+    /// The layer, called without a body and without a content type.
+    Bodyless,
     /// The layer, called by a form.
     Form,
     /// A handler by hand that ignores attributes.
@@ -319,6 +321,11 @@ impl Site {
             removal: Removal::Form,
             ..way
         };
+        let bodyless = |way| Way {
+            logout: "fetch without a body from there",
+            removal: Removal::Bodyless,
+            ..way
+        };
         let home = || Way::fetch("https", &app);
         let abroad = || Way {
             logout_page: other.clone(),
@@ -326,6 +333,7 @@ impl Site {
         };
         vec![
             home(),
+            bodyless(home()),
             form(home()),
             Way {
                 logout: "fetch from another origin of the site",
@@ -356,6 +364,10 @@ impl Site {
             Way {
                 among: |a| !a.secure,
                 ..Way::fetch("http", &plain)
+            },
+            Way {
+                among: |a| !a.secure,
+                ..bodyless(Way::fetch("http", &plain))
             },
             Way {
                 among: |a| !a.secure,
@@ -502,11 +514,16 @@ impl Site {
                 && document.documentElement.textContent.includes('Logged out successfully')";
             wait_for(page, &format!("location.search === '?{id}' && {answered}")).await;
         } else {
+            let headers = if removal == Removal::Bodyless {
+                "{}"
+            } else {
+                "{ 'Content-Type': 'application/json' }"
+            };
             let logout = format!(
                 "fetch('{server}/auth/logout', {{
                     method: 'POST',
                     credentials: 'include',
-                    headers: {{ 'Content-Type': 'application/json' }},
+                    headers: {headers},
                 }}).then(answer => answer.status)"
             );
             assert_eq!(run::<u16>(page, &logout).await, 200);
