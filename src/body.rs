@@ -11,7 +11,7 @@ use crate::reply::ReplyBody;
 
 pin_project! {
     /// Response body of [`Logout`](crate::service::Logout) and
-    /// [`LogoutEndpoint`](crate::service::LogoutEndpoint).
+    /// [`LogoutEndpoint`](crate::endpoint::LogoutEndpoint).
     ///
     /// The body is either the inner service's body, forwarded unchanged, or the [`ReplyBody`] of a logout.
     #[derive(Debug)]

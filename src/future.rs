@@ -15,7 +15,7 @@ use crate::reply::Answer;
 
 pin_project! {
     /// Response future of [`Logout`](crate::service::Logout) and
-    /// [`LogoutEndpoint`](crate::service::LogoutEndpoint).
+    /// [`LogoutEndpoint`](crate::endpoint::LogoutEndpoint).
     ///
     /// If the future of a logout is dropped before the answer, the revocation continues as a task on the
     /// tokio runtime (feature `tokio`).

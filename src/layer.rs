@@ -9,10 +9,11 @@ use tower::Layer;
 
 use crate::body_token::{BodyToken, WithBodyToken};
 use crate::builder::LogoutLayerBuilder;
+use crate::endpoint::LogoutEndpoint;
 use crate::route::Action;
 #[cfg(feature = "tokio")]
 use crate::service::drain;
-use crate::service::{Config, Logout, LogoutEndpoint};
+use crate::service::{Config, Logout};
 use crate::store::{Scope, SubjectStore, TokenStore};
 
 /// Layer that answers logout requests and passes all others to the inner service.

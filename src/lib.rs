@@ -107,6 +107,7 @@ mod builder;
 pub mod cookies;
 pub mod csrf;
 mod detach;
+mod endpoint;
 mod error;
 pub mod future;
 #[cfg(any(doc, doctest))]
@@ -131,10 +132,11 @@ pub use cookie;
 
 pub use self::builder::LogoutLayerBuilder;
 pub use self::cookies::AuthCookies;
+pub use self::endpoint::LogoutEndpoint;
 pub use self::error::ConfigError;
 pub use self::layer::LogoutLayer;
 pub use self::outcome::Outcome;
-pub use self::service::{Logout, LogoutEndpoint};
+pub use self::service::Logout;
 pub use self::store::{
     BoxError, MemoryStore, Revocation, Scope, TokenStore, store_fn, store_fn_with,
 };

@@ -3,7 +3,7 @@
 //! A logout ignores its body by default. [`LogoutEndpoint::body_token`] and [`LogoutLayer::body_token`] read
 //! the body of a logout. Every other request passes with its body unread.
 //!
-//! [`LogoutEndpoint::body_token`]: crate::service::LogoutEndpoint::body_token
+//! [`LogoutEndpoint::body_token`]: crate::endpoint::LogoutEndpoint::body_token
 //! [`LogoutLayer::body_token`]: crate::layer::LogoutLayer::body_token
 
 mod fields;

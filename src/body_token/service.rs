@@ -15,10 +15,11 @@ use super::BodyToken;
 use super::future::WithBodyTokenFuture;
 use crate::body::ResponseBody;
 use crate::csrf::content_type::is_grpc;
+use crate::endpoint::LogoutEndpoint;
 use crate::future::ResponseFuture;
 use crate::layer::LogoutLayer;
 use crate::route::Action;
-use crate::service::{Config, Logout, LogoutEndpoint};
+use crate::service::{Config, Logout};
 use crate::store::TokenStore;
 use crate::token::Presented;
 

@@ -1,9 +1,9 @@
 //! The setters of the logout paths.
 
 use super::LogoutLayerBuilder;
+use crate::endpoint::LogoutEndpoint;
 use crate::error::ConfigError;
 use crate::route::Action;
-use crate::service::LogoutEndpoint;
 use crate::store::{Scope, SubjectStore, TokenStore};
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tower_logout::BoxError;
 
 use super::mark::{Expiry, Live, Mark};
-use super::queries::SubjectQueries;
 use super::store::TableStore;
 use super::subject::WithSubjects;
+use super::subject_queries::SubjectQueries;
 use crate::digest::TokenDigest;
 use crate::pool::url::{self, Owner};
 use crate::pool::{STATEMENT_TIMEOUT, SqlPool};

@@ -16,6 +16,7 @@ mod shape;
 mod statement;
 mod store;
 mod subject;
+mod subject_queries;
 mod table_statement;
 
 pub use self::builder::TableStoreBuilder;
