@@ -11,6 +11,7 @@ use super::references::references;
 use super::sample::Sample;
 use super::shape::Shape;
 use crate::dialect::Dialect;
+use crate::encoding::Encoding;
 use crate::pool::SqlPool;
 use crate::row_security::check_row_security;
 
@@ -102,9 +103,9 @@ impl Description {
             let table = self.table.clone();
             return Err(TableError::RowsKeepEachOther { table });
         }
-        if let Some(encoding) = self.digest.encoding()
-            && !shape.token.has_room_for(encoding.len())
-        {
+        let encoding = self.digest.encoding();
+        let too_long = |encoding: &Encoding| !shape.token.has_room_for(encoding.len());
+        if let Some(encoding) = encoding.filter(too_long) {
             return Err(TableError::ColumnLength {
                 table: self.table.clone(),
                 column: shape.token.name.clone(),
