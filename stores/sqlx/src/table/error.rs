@@ -5,8 +5,8 @@ use std::fmt;
 /// Why a store cannot be made: a table that could make a logout answer `200` although the session goes on, or
 /// a URL that leads to no database.
 ///
-/// The `Display` text says what is wrong and how to fix it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The `Display` text says what is wrong and how to fix it, and so does `Debug`, which `unwrap` and `expect` print.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {
     /// The database URL begins with none of `sqlite:`, `postgres:` and `mysql:`, or the feature of its database
@@ -173,6 +173,12 @@ impl fmt::Display for TableError {
                  itself, or call policies_allow_all() if no policy hides rows"
             ),
         }
+    }
+}
+
+impl fmt::Debug for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
