@@ -25,16 +25,16 @@ pub(crate) async fn connect(
     timeout: Duration,
 ) -> Result<SqlPool, BoxError> {
     let (scheme, _) = url.split_once(':').unwrap_or_default();
-    match scheme {
+    match (scheme, owner) {
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite(url, owner, timeout).await,
+        ("sqlite", owner) => sqlite(url, owner, timeout).await,
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => {
+        ("postgres" | "postgresql", _) => {
             let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(timeout);
             Ok(reached(pool.connect_lazy(url)?).await?.into())
         }
         #[cfg(feature = "mysql")]
-        "mysql" | "mariadb" => {
+        ("mysql" | "mariadb", _) => {
             use sqlx::Executor;
 
             use crate::sql_text::sql_text;
