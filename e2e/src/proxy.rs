@@ -113,6 +113,8 @@ async fn forward(
         let now = *fault.borrow_and_update();
         match now {
             Fault::AnswersLost if answers => return,
+            // Nothing arrives after the fault. `connect` ends the connection.
+            Fault::Cut | Fault::PowerLoss => return std::future::pending().await,
             Fault::Latency(delay) if answers => tokio::time::sleep(delay).await,
             Fault::BlackHole => {
                 let over = fault.wait_for(|fault| *fault != Fault::BlackHole);
