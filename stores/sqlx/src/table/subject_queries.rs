@@ -206,17 +206,18 @@ mod tests {
                 .session_column("family")
                 .subject_column("owner");
             let store = store.connect(pool.clone()).await.unwrap();
-            let (own, of_subject) = (&store.queries, &store.subjects.queries);
+            let (by_token, session, token_alone) = store.queries.parts();
+            let of_subject = &store.subjects.queries;
             let single = [
-                &own.by_token,
+                by_token,
                 &of_subject.by_token,
                 &of_subject.is_of_subject,
                 &of_subject.rows,
                 of_subject.of_session.as_ref().unwrap(),
             ];
             let groups = [
-                &own.token,
-                own.session.as_ref().unwrap(),
+                token_alone,
+                session.unwrap(),
                 &of_subject.tokens,
                 of_subject.sessions.as_ref().unwrap(),
             ];
