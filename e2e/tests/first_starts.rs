@@ -1,6 +1,7 @@
 //! Many servers of one deployment start for the first time at once, on a database without tables.
 
 use futures::future::join_all;
+use sqlx::MySqlPool;
 use tower_logout::store::SessionStore;
 use tower_logout_sqlx::SqlStore;
 
@@ -42,6 +43,34 @@ async fn all_start_on(kind: Kind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_start_on_postgres() {
     all_start_on(Kind::Postgres).await;
+}
+
+/// MariaDB commits after each statement that changes a schema, so a crash leaves the tables half made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_crashed_on_mariadb_is_completed_by_the_next() {
+    for statements in 0..5 {
+        let Some((_, url)) = shared(Kind::MariaDb).await else {
+            return;
+        };
+        // A complete start, and then what the crash would not have made.
+        SqlStore::connect(&url).await.unwrap();
+        let pool = MySqlPool::connect(&url).await.unwrap();
+        for undo in [
+            "UPDATE tower_logout_migrations SET success = FALSE",
+            "DROP TABLE tower_logout_tokens",
+            "DROP TABLE tower_logout_sessions",
+            "DELETE FROM tower_logout_migrations",
+            "DROP TABLE tower_logout_migrations",
+        ]
+        .into_iter()
+        .take(statements + 1)
+        {
+            sqlx::raw_sql(undo).execute(&pool).await.unwrap();
+        }
+        let store = SqlStore::connect(&url).await.unwrap();
+        let token = open(&store, "alice").await;
+        assert!(is_live(&store, &token).await, "{statements}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

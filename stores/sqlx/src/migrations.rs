@@ -14,7 +14,8 @@ use crate::pool::{Fetch, SqlPool};
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The applied migrations. In MySQL, a migration that was not completed is without success.
+/// The applied migrations. MySQL commits after each statement that changes a schema, so a migration that was
+/// interrupted is without success there. The next start repeats the migration.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS tower_logout_migrations (
     version      BIGINT    NOT NULL PRIMARY KEY,
     description  TEXT      NOT NULL,
@@ -29,7 +30,8 @@ struct Migration {
     sql: &'static str,
 }
 
-/// The migrations in order. A released migration never changes.
+/// The migrations in order. A released migration never changes. In MySQL, each statement of a migration has to be
+/// repeatable.
 fn migrations(dialect: Dialect) -> [Migration; 1] {
     [Migration {
         version: 1,
@@ -43,16 +45,21 @@ fn migrations(dialect: Dialect) -> [Migration; 1] {
 }
 
 impl Migration {
-    /// The statements of the migration, and its row. Of two processes, the row lets only one migrate.
+    /// The statements of the migration, and its row. Of two processes, the row lets only one migrate, except in
+    /// MySQL, where both do so.
     fn script(&self, dialect: Dialect, names: &Names) -> Arc<str> {
         let Self {
             version,
             description,
             sql,
         } = self;
+        let again = match dialect {
+            Dialect::MySql => " ON DUPLICATE KEY UPDATE version = version",
+            Dialect::Sqlite | Dialect::Postgres => "",
+        };
         let script = format!(
             "{TABLE}; INSERT INTO tower_logout_migrations (version, description, success) \
-             VALUES ({version}, '{description}', FALSE); {sql} \
+             VALUES ({version}, '{description}', FALSE){again}; {sql} \
              UPDATE tower_logout_migrations SET success = TRUE WHERE version = {version}"
         );
         names.apply(dialect, &script).into()

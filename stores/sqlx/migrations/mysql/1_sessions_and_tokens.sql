@@ -1,4 +1,4 @@
-CREATE TABLE tower_logout_sessions (
+CREATE TABLE IF NOT EXISTS tower_logout_sessions (
     id          CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     subject     VARBINARY(512) NOT NULL, -- bytes: no collation makes two subjects equal
     generation  BIGINT NOT NULL,         -- the generation of the live tokens
@@ -10,7 +10,7 @@ CREATE TABLE tower_logout_sessions (
     INDEX tower_logout_sessions_expires_at (expires_at)
 ) ENGINE = InnoDB;
 
-CREATE TABLE tower_logout_tokens (
+CREATE TABLE IF NOT EXISTS tower_logout_tokens (
     digest     BINARY(32) NOT NULL PRIMARY KEY,
     session_id CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     generation BIGINT NOT NULL, -- replaced if below the generation of the session
