@@ -133,7 +133,8 @@
 //! |---|---|---|
 //! | `load` | 3 reads | 2 |
 //! | `save` | 5 reads, 1 write | 4 |
-//! | `create` | 2 reads, 1 write | 2, or 3 after `cycle_id` |
+//! | `create` | 1 write | 1 |
+//! | `create` after `cycle_id` | 2 reads, 1 write | 3 |
 //! | `delete` | 2 reads, 2 writes | 4 |
 //! | a logout | 2 reads, 2 writes | 4 |
 //!

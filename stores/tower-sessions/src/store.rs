@@ -1,5 +1,6 @@
 //! The wrapper of a session store.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,7 +26,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 /// Give one clone to the `SessionManagerLayer` and the other to the
 /// [`LogoutLayer`](tower_logout::LogoutLayer), as the [example](crate#example) does. The crate
 /// documentation has the [guarantees](crate#guarantees).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RevocableStore<S> {
     store: S,
     longest_expiry: Duration,
@@ -58,6 +59,15 @@ impl<S> RevocableStore<S> {
     pub fn with_longest_expiry(mut self, longest: Duration) -> Self {
         self.longest_expiry = longest;
         self
+    }
+}
+
+/// Does not show the inner store, which may show its sessions.
+impl<S> fmt::Debug for RevocableStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocableStore")
+            .field("longest_expiry", &self.longest_expiry)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,10 +172,9 @@ impl<S: SessionStore> SessionStore for RevocableStore<S> {
     async fn create(&self, record: &mut Record) -> Result<()> {
         self.check_expiry(record)?;
         let Some(login) = login_of(record) else {
-            // `Session::flush` removes the data and the session, and keeps the id of the record.
-            if self.is_over(record.id, record.id).await? {
-                record.id = Id::default();
-            }
+            // `Session::flush` removes the data and the session, and keeps the id of the record. A cookie with this
+            // id must not open the next session.
+            record.id = Id::default();
             self.store.create(record).await?;
             let login = record.id;
             set_login(record, login);

@@ -52,6 +52,25 @@ async fn each_id_ends_the_session() {
     }
 }
 
+/// For example with a message for the next page, in a request that was in flight at the logout.
+#[tokio::test]
+async fn a_session_after_a_flush_has_an_id_that_no_earlier_cookie_has() {
+    let store = RevocableStore::new(TestStore::default());
+    let first = log_in(&store).await;
+    let second = cycle(&store, first).await;
+    let request = in_flight(&store, second).await;
+    revoke(&store, second).await;
+    request.flush().await.unwrap();
+    request.insert("user", "nobody").await.unwrap();
+    request.save().await.unwrap();
+    let third = request.id().unwrap();
+    assert!(is_live(&store, third).await);
+    for id in [first, second] {
+        assert_ne!(id, third);
+        assert!(!is_live(&store, id).await);
+    }
+}
+
 #[tokio::test]
 async fn a_request_in_flight_gets_no_new_id_after_the_logout() {
     let store = RevocableStore::new(TestStore::default());
