@@ -88,7 +88,7 @@ async fn a_body_without_the_field_presents_no_token() {
     for (content_type, body) in [
         (JSON, ""),
         (JSON, "{}"),
-        (JSON, "[]"),
+        (JSON, "null"),
         (JSON, "{\"refresh_token\":null}"),
         (JSON, "{\"refresh_token\":\"\"}"),
         (FORM, ""),
@@ -119,6 +119,8 @@ async fn a_body_that_cannot_be_read_is_a_failure_and_the_other_tokens_are_still_
         (JSON, long.as_str(), FailureKind::BodyTooLong),
         (JSON, "{\"refresh_token\":", FailureKind::BodyMalformed),
         (JSON, "{\"refresh_token\":5}", FailureKind::BodyMalformed),
+        (JSON, "[]", FailureKind::BodyMalformed),
+        (FORM, "refresh_token=%FF", FailureKind::BodyMalformed),
         ("text/plain", "t", FailureKind::BodyMalformed),
         (
             "multipart/form-data; boundary=x",
@@ -136,6 +138,17 @@ async fn a_body_that_cannot_be_read_is_a_failure_and_the_other_tokens_are_still_
         answer.assert_is_failed_and_keeps_cookies();
         assert_eq!(kind(&answer), expected);
         assert!(!is_live(&store, &token).await, "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_a_failure() {
+    for content_type in [JSON, FORM] {
+        let mut request = post(content_type, "compressed");
+        let gzip = "gzip".parse().unwrap();
+        request.headers_mut().insert("content-encoding", gzip);
+        let answer = send_body(MemoryStore::new(), request).await;
+        assert_eq!(kind(&answer), FailureKind::BodyMalformed);
     }
 }
 

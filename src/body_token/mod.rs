@@ -18,7 +18,8 @@ pub use self::service::WithBodyToken;
 
 /// The field of a request body that holds a token.
 ///
-/// The body is a JSON object, or a form with `Content-Type: application/x-www-form-urlencoded`. The layer
+/// The body is a JSON object, or a form with `Content-Type: application/x-www-form-urlencoded`, without a
+/// `Content-Encoding`. The layer
 /// ends the session of the token in the field, together with the sessions of the tokens in cookies and other
 /// places. If the field occurs several times, each value is a token.
 ///

@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use bytes::Buf;
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body::Body;
 use http_body_util::BodyExt;
 use zeroize::Zeroizing;
@@ -28,14 +29,21 @@ impl BodyToken {
         B: Body + Send + 'static,
     {
         let is_form = is_url_encoded(headers);
+        let is_encoded = headers.contains_key(CONTENT_ENCODING);
         let token = self.clone();
         async move {
             let bytes = token.in_time(collect(body, token.max_len)).await?;
-            if is_form {
-                Ok(form_tokens(&token.field, &bytes))
+            let tokens = if bytes.is_empty() {
+                Some(Vec::new())
+            } else if is_encoded {
+                // The text is compressed.
+                None
+            } else if is_form {
+                form_tokens(&token.field, &bytes)
             } else {
-                json_tokens(&token.field, &bytes).ok_or(FailureKind::BodyMalformed)
-            }
+                json_tokens(&token.field, &bytes)
+            };
+            tokens.ok_or(FailureKind::BodyMalformed)
         }
     }
 
@@ -61,10 +69,13 @@ impl BodyToken {
     }
 }
 
+/// A buffer that grows leaves copies, so it begins with room for the default limit.
+const ROOM: usize = 16 * 1024;
+
 /// Collects the data of the body. The buffer is zeroed on drop.
 async fn collect<B: Body>(body: B, max_len: usize) -> Result<Zeroizing<Vec<u8>>, FailureKind> {
     let mut body = pin!(body);
-    let mut bytes = Zeroizing::new(Vec::new());
+    let mut bytes = Zeroizing::new(Vec::with_capacity(max_len.min(ROOM)));
     if body.size_hint().lower() > u64::try_from(max_len).unwrap_or(u64::MAX) {
         return Err(FailureKind::BodyTooLong);
     }
