@@ -11,7 +11,7 @@ use tower_logout::outcome::FailureKind;
 use tower_logout::store::SessionStore;
 use tower_logout::token::TokenSourceKind;
 use tower_logout::{
-    AuthCookies, ConfigError, LogoutLayer, MemoryStore, Revocation, Token, store_fn,
+    AuthCookies, ConfigError, LogoutLayer, MemoryStore, Revocation, Token, TokenSource, store_fn,
 };
 
 use support::*;
@@ -169,6 +169,27 @@ async fn the_access_token_is_presented_with_its_kind_if_that_is_configured() {
     answer.assert_is_logged_out();
     assert_eq!(answer.token_sources(), "cookie+access_cookie");
     assert_eq!(*presented.lock().unwrap(), [refresh, access]);
+}
+
+#[tokio::test]
+async fn an_access_token_is_presented_with_its_kind_although_another_place_has_the_same_text() {
+    let presented = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&presented);
+    let store = store_fn(move |token| {
+        record.lock().unwrap().push(token.source());
+        async { Ok(Revocation::NotFound) }
+    });
+    let layer = LogoutLayer::builder(store)
+        .token_source(TokenSource::bearer())
+        .access_token_too()
+        .build()
+        .unwrap();
+    let request = logout()
+        .header("authorization", "Bearer same")
+        .header("cookie", "accessToken=same; refreshToken=same");
+    through(&layer, request.body(Full::default()).unwrap()).await;
+    let kinds = [TokenSourceKind::Bearer, TokenSourceKind::AccessCookie].map(Some);
+    assert_eq!(*presented.lock().unwrap(), kinds);
 }
 
 #[tokio::test]

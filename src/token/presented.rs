@@ -191,7 +191,12 @@ impl Presented {
         is_counted: &mut bool,
         bounds: &Bounds,
     ) {
-        if self.tokens.iter().any(|known| known.expose() == reading) {
+        // A store may look an access token up in another place than the same text elsewhere.
+        let is_known = |known: &Token| {
+            known.expose() == reading
+                && (kind != TokenSourceKind::AccessCookie || known.source() == Some(kind))
+        };
+        if self.tokens.iter().any(is_known) {
             return;
         }
         if !*is_counted {
