@@ -1,13 +1,14 @@
 //! The check of a request: which session it has, and what the store says.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 
 use super::reply::Refusal;
 use super::{Head, Settings};
+use crate::outcome::{Failure, FailureKind};
 use crate::store::{BoxError, Session, SessionId, SessionStore};
 
 /// Names the session of a request.
@@ -55,7 +56,7 @@ impl<T: SessionStore> Check<T> {
         let asking = async { self.store.find_session(&id).await };
         // A panic of the store is a failure of the store.
         let caught = AssertUnwindSafe(asking).catch_unwind();
-        let error: BoxError = match self.in_time(caught).await {
+        let failure = match self.in_time(caught).await {
             Some(Ok(Ok(Some(session)))) => {
                 count("live");
                 return Ok(session);
@@ -64,12 +65,12 @@ impl<T: SessionStore> Check<T> {
                 count("ended");
                 return Err(Refusal::Ended);
             }
-            Some(Ok(Err(error))) => error,
-            Some(Err(_panic)) => "the store panicked".into(),
-            None => "the store did not answer within the timeout".into(),
+            Some(Ok(Err(error))) => failure_of(error),
+            Some(Err(_panic)) => Failure::new(FailureKind::Panic),
+            None => Failure::new(FailureKind::TimedOut),
         };
         count("unavailable");
-        report(&error);
+        report(&failure);
         Err(Refusal::Unavailable)
     }
 
@@ -94,10 +95,16 @@ use crate::metrics::count_check as count;
 #[cfg(not(feature = "metrics"))]
 fn count(_: &'static str) {}
 
+/// Reads the error. Its `Display` is code of the store, and can panic too.
+fn failure_of(error: BoxError) -> Failure {
+    let read = AssertUnwindSafe(move || Failure::store(&*error, &[]));
+    catch_unwind(read).unwrap_or_else(|_panic| Failure::new(FailureKind::Panic))
+}
+
 #[cfg(feature = "tracing")]
-fn report(error: &BoxError) {
-    tracing::error!(%error, "session check");
+fn report(failure: &Failure) {
+    tracing::error!(error = %failure, "session check");
 }
 
 #[cfg(not(feature = "tracing"))]
-fn report(_: &BoxError) {}
+fn report(_: &Failure) {}

@@ -85,7 +85,7 @@ struct Settings {
 }
 
 /// The parts of a request that can name its session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Head<'r> {
     /// The method of the request.
@@ -96,6 +96,15 @@ pub struct Head<'r> {
     pub headers: &'r HeaderMap,
     /// The extensions of the request.
     pub extensions: &'r Extensions,
+}
+
+/// Shows the method alone, because a header or the target can hold a token.
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", self.method)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T: SessionStore> RequireSessionLayer<T> {
