@@ -5,7 +5,7 @@ use axum::body::Body;
 use cookie::Cookie;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
-use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, Token};
+use tower_logout::{AuthCookies, ConfigError, LogoutLayer, MemoryStore, Token, TokenSource};
 
 use support::*;
 
@@ -59,6 +59,23 @@ fn each_path_is_checked_when_the_layer_is_built() {
         build("/auth/logout"),
         ConfigError::DuplicatePath { .. }
     ));
+}
+
+#[test]
+fn cookies_need_not_reach_a_further_path_whose_clients_have_their_token_elsewhere() {
+    let cookies = AuthCookies::builder()
+        .refresh(Cookie::build("refreshToken").path("/auth"))
+        .build()
+        .unwrap();
+    let builder = || {
+        LogoutLayer::builder(MemoryStore::new())
+            .cookies(cookies.clone())
+            .also_path("/auth.v1.Auth/Logout")
+    };
+    let error = builder().build().unwrap_err();
+    assert!(matches!(error, ConfigError::CookieNotSent { .. }));
+    let bearer = builder().token_source(TokenSource::bearer());
+    assert!(bearer.build().is_ok());
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ async fn strict_json_accepts_nothing_but_json() {
     let (store, token) = store_with_session().await;
     let layer = LogoutLayer::builder(store.clone())
         .strict_json()
+        .require_json(true)
         .build()
         .unwrap();
     for headers in SAME_ORIGIN.into_iter().chain(NOT_SAME_ORIGIN) {

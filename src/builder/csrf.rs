@@ -5,7 +5,8 @@ use crate::csrf::{OriginCheck, RequireJson};
 use crate::store::TokenStore;
 
 impl<T: TokenStore> LogoutLayerBuilder<T> {
-    /// Requires `Content-Type: application/json` of every logout. Off by default.
+    /// Requires `Content-Type: application/json` of every logout, except of gRPC calls and HTML forms if
+    /// [`grpc`](Self::grpc) and [`forms`](Self::forms) allow these. Off by default.
     ///
     /// By default a logout is either JSON or from a page of the same origin. A page of another origin can
     /// forge neither: a form cannot send JSON, a script needs the consent of CORS, and only the browser
@@ -49,10 +50,10 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
     /// # }
     /// ```
     pub fn require_json(mut self, require: bool) -> Self {
-        self.csrf.json = if require {
-            RequireJson::UnlessSameOrigin
-        } else {
-            RequireJson::Never
+        self.csrf.json = match (require, self.csrf.json) {
+            (false, _) => RequireJson::Never,
+            (true, RequireJson::Never) => RequireJson::UnlessSameOrigin,
+            (true, strict) => strict,
         };
         self
     }

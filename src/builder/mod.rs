@@ -23,7 +23,7 @@ use crate::observe::OnOutcome;
 use crate::reply::{Answer, Json, Negotiated, Redirect, Reply};
 use crate::route::{Action, DEFAULT_PATH, Route, check_path};
 use crate::service::Config;
-use crate::store::TokenStore;
+use crate::store::{Scope, TokenStore};
 use crate::token::{Sources, TokenSettings};
 
 /// Builder of a [`LogoutLayer`]. Created by [`LogoutLayer::builder`].
@@ -98,14 +98,19 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
         if self.csrf.json == RequireJson::Never && self.csrf.origin.is_none() {
             return Err(ConfigError::NoCsrfProof);
         }
-        for (index, (path, _)) in self.routes.iter().enumerate() {
+        for (index, (path, action)) in self.routes.iter().enumerate() {
             check_path(path)?;
             if self.routes[..index].iter().any(|(other, _)| other == path) {
                 return Err(ConfigError::DuplicatePath { path: path.clone() });
             }
             let public = format!("{}{path}", self.public_prefix);
             check_path(&public)?;
-            self.cookies.reach(&public, self.tokens.access_cookie)?;
+            // A client of a further path may have its token elsewhere, for example in gRPC metadata.
+            let is_for_others =
+                index > 0 && action.scope == Scope::This && !self.tokens.sources.is_empty();
+            if !is_for_others {
+                self.cookies.reach(&public, self.tokens.access_cookie)?;
+            }
         }
         Ok(self.assemble())
     }

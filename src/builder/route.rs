@@ -24,6 +24,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
 
     /// Adds another path of the same logout, for example the method of a gRPC service. None by default.
     ///
+    /// If there is a [`token_source`](Self::token_source), the cookies need not reach this path.
+    ///
     /// ```
     /// # use tower_logout::{LogoutLayer, Revocation, store_fn};
     /// # fn main() -> Result<(), tower_logout::ConfigError> {

@@ -75,7 +75,7 @@ const FAILURE: &str = "Error logging out";
 /// # }
 /// ```
 pub trait Reply: Send + Sync + 'static {
-    /// Makes the answer. The body of the request was dropped unread.
+    /// Makes the answer. The request has no body any more.
     fn reply(&self, outcome: &Outcome, request: Parts) -> Response<ReplyBody>;
 
     /// Whether [`reply`](Self::reply) reads the request. `true` by default.
