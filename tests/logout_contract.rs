@@ -1,14 +1,11 @@
 //! The answers of docs/endpoint.md, byte by byte.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame};
 use http_body_util::Full;
 use tower::Layer;
 use tower_logout::reply;
@@ -175,28 +172,13 @@ async fn the_path_can_be_set_and_the_default_path_then_reaches_the_inner_service
     through(&layer, request).await.assert_is_logged_out();
 }
 
-/// A request body that never yields a frame and never ends.
-struct Endless;
-
-impl Body for Endless {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Pending
-    }
-}
-
 #[tokio::test]
 async fn the_answer_does_not_wait_for_the_body() {
     let (store, token) = store_with_session().await;
     let service = LogoutLayer::new(store).layer(tower::service_fn(|_: Request<Endless>| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     }));
-    let request = logout_with(&token).map(|_| Endless);
+    let request = logout_with(&token).map(|_| Endless::default());
     send(service, request).await.assert_is_logged_out();
 }
 

@@ -130,12 +130,7 @@ async fn postgres_brings_no_session_back() {
     let Some((_, url)) = shared(Kind::Postgres).await else {
         return;
     };
-    let (one, other) = (
-        SessionTable::connect(&url).await,
-        SessionTable::connect(&url).await,
-    );
-    assert!(race(&one, &RevocableStore::new(other.clone()), 10).await > 0);
-    keeps_its_promises(one, other).await;
+    a_table_brings_no_session_back(&url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,9 +140,13 @@ async fn sqlite_brings_no_session_back() {
         "sqlite:{}/sessions.sqlite?mode=rwc",
         folder.path().display()
     );
+    a_table_brings_no_session_back(&url).await;
+}
+
+async fn a_table_brings_no_session_back(url: &str) {
     let (one, other) = (
-        SessionTable::connect(&url).await,
-        SessionTable::connect(&url).await,
+        SessionTable::connect(url).await,
+        SessionTable::connect(url).await,
     );
     assert!(race(&one, &RevocableStore::new(other.clone()), 10).await > 0);
     keeps_its_promises(one, other).await;

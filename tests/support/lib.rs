@@ -7,13 +7,16 @@ pub mod log;
 pub mod server;
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use axum::response::AppendHeaders;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderName, Request, Response, StatusCode, request};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -66,6 +69,29 @@ pub fn logout_with(token: &Token) -> Request<TestBody> {
         .header(COOKIE, format!("refreshToken={}", token.expose()))
         .body(Full::default())
         .unwrap()
+}
+
+/// A request body that never yields a frame and never ends, and counts its polls.
+#[derive(Clone, Default)]
+pub struct Endless(Arc<AtomicUsize>);
+
+impl Endless {
+    pub fn polls(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Pending
+    }
 }
 
 /// An answer with its complete body.
