@@ -112,6 +112,7 @@ mod error;
 pub mod future;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod in_time;
 mod layer;
 #[cfg(feature = "metrics")]
 mod metrics;

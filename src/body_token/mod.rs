@@ -50,7 +50,6 @@ pub use self::service::WithBodyToken;
 pub struct BodyToken {
     field: String,
     max_len: usize,
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     timeout: Duration,
 }
 

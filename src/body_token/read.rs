@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Buf;
 use http::HeaderMap;
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 use super::BodyToken;
 use super::fields::{form_tokens, json_tokens};
 use crate::csrf::content_type::is_url_encoded;
+use crate::in_time::in_time;
 use crate::outcome::FailureKind;
 use crate::token::Token;
 
@@ -21,7 +23,7 @@ pub(super) type BodyTokens = Result<Vec<Token>, FailureKind>;
 
 impl BodyToken {
     pub(super) fn read<B>(
-        &self,
+        self: &Arc<Self>,
         headers: &HeaderMap,
         body: B,
     ) -> impl Future<Output = BodyTokens> + Send + use<B>
@@ -30,9 +32,10 @@ impl BodyToken {
     {
         let is_form = is_url_encoded(headers);
         let is_encoded = headers.contains_key(CONTENT_ENCODING);
-        let token = self.clone();
+        let token = Arc::clone(self);
         async move {
-            let bytes = token.in_time(collect(body, token.max_len)).await?;
+            let collected = in_time(token.timeout, collect(body, token.max_len)).await;
+            let bytes = collected.unwrap_or(Err(FailureKind::BodyIncomplete))?;
             let tokens = if bytes.is_empty() {
                 Some(Vec::new())
             } else if is_encoded {
@@ -45,27 +48,6 @@ impl BodyToken {
             };
             tokens.ok_or(FailureKind::BodyMalformed)
         }
-    }
-
-    #[cfg(feature = "tokio")]
-    async fn in_time<T>(
-        &self,
-        reading: impl Future<Output = Result<T, FailureKind>>,
-    ) -> Result<T, FailureKind> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return reading.await;
-        }
-        let in_time = tokio::time::timeout(self.timeout, reading).await;
-        in_time.unwrap_or(Err(FailureKind::BodyIncomplete))
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    #[allow(clippy::unused_self)]
-    async fn in_time<T>(
-        &self,
-        reading: impl Future<Output = Result<T, FailureKind>>,
-    ) -> Result<T, FailureKind> {
-        reading.await
     }
 }
 

@@ -118,7 +118,7 @@ fn log_out<F, T, B>(
     config: &Arc<Config<T>>,
     action: Action<T>,
     request: Request<B>,
-    token: &BodyToken,
+    token: &Arc<BodyToken>,
 ) -> WithBodyTokenFuture<F, T>
 where
     T: TokenStore,

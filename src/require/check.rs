@@ -1,14 +1,16 @@
 //! The check of a request: which session it has, and what the store says.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use http::Response;
 
 use super::reply::Refusal;
 use super::{Head, Settings};
+use crate::in_time::in_time;
 use crate::outcome::{Failure, FailureKind};
+use crate::reply::ReplyBody;
 use crate::store::{BoxError, Session, SessionId, SessionStore};
 
 /// Names the session of a request.
@@ -18,13 +20,16 @@ pub(super) type FindSession = Arc<dyn Fn(&Head<'_>) -> Option<SessionId> + Send 
 pub(super) struct Check<T> {
     store: Arc<T>,
     find: FindSession,
-    pub(super) settings: Settings,
+    settings: Settings,
 }
+
+/// The answer to a request that is refused. Boxed, because an answer is large.
+pub(super) type Refused = Box<Response<ReplyBody>>;
 
 /// What to do with a request before the store is asked.
 pub(super) enum First {
     Pass,
-    Refuse(Refusal),
+    Refuse(Refused),
     Ask(SessionId),
 }
 
@@ -37,7 +42,7 @@ impl<T> Check<T> {
         }
     }
 
-    pub(super) fn first(&self, head: &Head<'_>) -> First {
+    pub(super) fn first(&self, head: &Head<'_>, is_grpc: bool) -> First {
         if let Some(id) = (self.find)(head) {
             return First::Ask(id);
         }
@@ -45,18 +50,31 @@ impl<T> Check<T> {
         if self.settings.optional {
             First::Pass
         } else {
-            First::Refuse(Refusal::NoSession)
+            First::Refuse(self.refuse(Refusal::NoSession, is_grpc))
         }
+    }
+
+    fn refuse(&self, refusal: Refusal, is_grpc: bool) -> Refused {
+        Box::new(refusal.reply(is_grpc, &self.settings.removals))
     }
 }
 
 impl<T: SessionStore> Check<T> {
     /// Asks the store. Only a live session passes.
-    pub(super) async fn ask(self: Arc<Self>, id: SessionId) -> Result<Session, Refusal> {
-        let asking = async { self.store.find_session(&id).await };
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        id: SessionId,
+        is_grpc: bool,
+    ) -> Result<Session, Refused> {
+        let found = self.find_session(&id).await;
+        found.map_err(|refusal| self.refuse(refusal, is_grpc))
+    }
+
+    async fn find_session(&self, id: &SessionId) -> Result<Session, Refusal> {
+        let asking = async { self.store.find_session(id).await };
         // A panic of the store is a failure of the store.
         let caught = AssertUnwindSafe(asking).catch_unwind();
-        let failure = match self.in_time(caught).await {
+        let failure = match in_time(self.settings.timeout, caught).await {
             Some(Ok(Ok(Some(session)))) => {
                 count("live");
                 return Ok(session);
@@ -72,20 +90,6 @@ impl<T: SessionStore> Check<T> {
         count("unavailable");
         report(&failure);
         Err(Refusal::Unavailable)
-    }
-
-    #[cfg(feature = "tokio")]
-    async fn in_time<R>(&self, asking: impl Future<Output = R>) -> Option<R> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Some(asking.await);
-        }
-        let in_time = tokio::time::timeout(self.settings.timeout, asking).await;
-        in_time.ok()
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    async fn in_time<R>(&self, asking: impl Future<Output = R>) -> Option<R> {
-        Some(asking.await)
     }
 }
 

@@ -5,13 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::reply::Refusal;
+use super::check::Refused;
 use crate::body::ResponseBody;
-use crate::reply::ReplyBody;
 use crate::store::Session;
 
 pin_project! {
@@ -31,19 +30,17 @@ pin_project! {
         // Boxed, so that the future of a request that passes stays small.
         Asking { asking: Option<Box<A>> },
         Calling { #[pin] future: F },
-        Refused { response: Option<Box<Response<ReplyBody>>> },
+        Refused { response: Option<Refused> },
     }
 }
 
-type FoundSession = Pin<Box<dyn Future<Output = Result<Session, Refusal>> + Send>>;
+type FoundSession = Pin<Box<dyn Future<Output = Result<Session, Refused>> + Send>>;
 
 /// A request that waits for the store.
 struct Asking<S, B> {
     session: FoundSession,
     inner: S,
     request: Request<B>,
-    is_grpc: bool,
-    removals: Box<[HeaderValue]>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -56,27 +53,19 @@ where
         }
     }
 
-    pub(super) fn refused(response: Response<ReplyBody>) -> Self {
+    pub(super) fn refused(response: Refused) -> Self {
         Self {
             state: State::Refused {
-                response: Some(Box::new(response)),
+                response: Some(response),
             },
         }
     }
 
-    pub(super) fn asking(
-        session: FoundSession,
-        inner: S,
-        request: Request<B>,
-        is_grpc: bool,
-        removals: Box<[HeaderValue]>,
-    ) -> Self {
+    pub(super) fn asking(session: FoundSession, inner: S, request: Request<B>) -> Self {
         let asking = Asking {
             session,
             inner,
             request,
-            is_grpc,
-            removals,
         };
         Self {
             state: State::Asking {
@@ -126,8 +115,6 @@ where
                     let Asking {
                         mut inner,
                         mut request,
-                        is_grpc,
-                        removals,
                         ..
                     } = *waiting;
                     match session {
@@ -137,8 +124,8 @@ where
                                 future: inner.call(request),
                             }
                         }
-                        Err(refusal) => State::Refused {
-                            response: Some(Box::new(refusal.reply(is_grpc, &removals))),
+                        Err(response) => State::Refused {
+                            response: Some(response),
                         },
                     }
                 }

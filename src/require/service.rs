@@ -63,19 +63,15 @@ where
             extensions: request.extensions(),
         };
         let is_grpc = is_grpc(head.headers);
-        match self.check.first(&head) {
+        match self.check.first(&head, is_grpc) {
             First::Pass => ResponseFuture::calling(self.inner.call(request)),
-            First::Refuse(refusal) => {
-                let removals = &self.check.settings.removals;
-                ResponseFuture::refused(refusal.reply(is_grpc, removals))
-            }
+            First::Refuse(response) => ResponseFuture::refused(response),
             First::Ask(id) => {
                 // The service that was polled to readiness is the one to call.
                 let ready = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, ready);
-                let removals = self.check.settings.removals.clone();
-                let asking = Box::pin(Arc::clone(&self.check).ask(id));
-                ResponseFuture::asking(asking, ready, request, is_grpc, removals)
+                let asking = Box::pin(Arc::clone(&self.check).ask(id, is_grpc));
+                ResponseFuture::asking(asking, ready, request)
             }
         }
     }
