@@ -107,6 +107,7 @@ mod builder;
 pub mod cookies;
 pub mod csrf;
 mod detach;
+pub mod ended;
 mod endpoint;
 mod error;
 pub mod future;

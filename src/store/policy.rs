@@ -20,6 +20,7 @@ pub struct SessionPolicy {
     lifetime: Duration,
     reuse_leeway: Duration,
     max_rotations: u32,
+    access_lifetime: Duration,
 }
 
 impl Default for SessionPolicy {
@@ -29,12 +30,14 @@ impl Default for SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// Creates a policy with a lifetime of 30 days, a reuse leeway of 10 seconds, and 20,000 rotations.
+    /// Creates a policy with a lifetime of 30 days, a reuse leeway of 10 seconds, 20,000 rotations, and access
+    /// tokens of up to a day.
     pub fn new() -> Self {
         Self {
             lifetime: days(30),
             reuse_leeway: Duration::from_secs(10),
             max_rotations: 20_000,
+            access_lifetime: days(1),
         }
     }
 
@@ -90,6 +93,29 @@ impl SessionPolicy {
         self
     }
 
+    /// Sets how long an access token lives that does not ask the store, such as a JWT. 1 day by default.
+    ///
+    /// A store remembers an ended session for this time and 2 minutes, so that every node can refuse the access
+    /// tokens of the session ([`ended`](crate::ended)). If several issuers use the store, the longest lifetime
+    /// counts. An access token must not outlive its session: sign it with
+    /// `exp = min(now + access_lifetime, session.expires_at)`.
+    ///
+    /// A lifetime that is too short lets an access token come back to life. With zero, no ended session is
+    /// remembered.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_logout::store::SessionPolicy;
+    ///
+    /// let policy = SessionPolicy::new().with_access_lifetime(Duration::from_secs(5 * 60));
+    /// assert_eq!(policy.ended_retention(), Duration::from_secs(7 * 60));
+    /// ```
+    #[must_use]
+    pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_lifetime = lifetime.min(days(100 * 365));
+        self
+    }
+
     /// The lifetime of a session. See [`with_lifetime`](Self::with_lifetime).
     pub fn lifetime(&self) -> Duration {
         self.lifetime
@@ -105,11 +131,29 @@ impl SessionPolicy {
         self.max_rotations
     }
 
+    /// The lifetime of an access token. See [`with_access_lifetime`](Self::with_access_lifetime).
+    pub fn access_lifetime(&self) -> Duration {
+        self.access_lifetime
+    }
+
+    /// How long a store remembers an ended session: the lifetime of an access token, and 2 minutes for the leeway
+    /// of a verifier, for clocks that differ, and for an access token that is signed while its session ends. Zero
+    /// if the lifetime is zero.
+    pub fn ended_retention(&self) -> Duration {
+        if self.access_lifetime.is_zero() {
+            return Duration::ZERO;
+        }
+        self.access_lifetime + ENDED_SLACK
+    }
+
     /// Returns the expiry of a session that is opened or rotated at this time.
     pub fn expires_at(&self, time: SystemTime) -> SystemTime {
         time + self.lifetime
     }
 }
+
+/// How much longer than an access token an ended session is remembered.
+const ENDED_SLACK: Duration = Duration::from_secs(2 * 60);
 
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 60 * 60)
