@@ -1,14 +1,17 @@
 //! An access token is refused as soon as its session has ended, and whenever the store cannot tell.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::future::Ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_logout::require::RequireSessionLayer;
+use tower_logout::require::{RequireSessionLayer, SessionLookup, session_fn, session_fn_with};
 use tower_logout::store::{Rotation, Session, SessionId, SessionStore};
 use tower_logout::{
     AuthCookies, BoxError, LogoutLayer, MemoryStore, Revocation, Token, TokenStore, async_trait,
@@ -22,7 +25,7 @@ struct Claims {
     sid: String,
 }
 
-fn asking<T: SessionStore>(store: T) -> RequireSessionLayer<T> {
+fn asking<T: SessionLookup>(store: T) -> RequireSessionLayer<T> {
     RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid)
 }
 
@@ -97,6 +100,48 @@ async fn the_handler_finds_the_session_in_the_extensions() {
     assert_eq!(answer.body, "alice");
 }
 
+/// What a look-up of one's own finds.
+#[derive(Clone)]
+struct User(&'static str);
+
+/// The handler behind a look-up of one's own. It also needs the claims of the request.
+async fn user(request: Request<TestBody>) -> Result<Response<String>, BoxError> {
+    let User(name) = request.extensions().get().unwrap();
+    let claims = request.extensions().get::<Claims>().unwrap();
+    Ok(Response::new(format!("{name} in {}", claims.sid)))
+}
+
+#[tokio::test]
+async fn a_closure_looks_the_session_up_in_a_table_of_ones_own() {
+    let rows = Arc::new(Mutex::new(BTreeMap::from([("1f0c", "alice")])));
+    let sessions = session_fn_with(Arc::clone(&rows), |rows, id| async move {
+        Ok(rows.lock().unwrap().get(id.as_str()).copied().map(User))
+    });
+    let service = asking(sessions).layer(service_fn(user));
+    let live = send(service.clone(), request(Some("1f0c"))).await;
+    assert_eq!(live.body, "alice in 1f0c");
+
+    rows.lock().unwrap().clear();
+    let ended = send(service, request(Some("1f0c"))).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_head_names_a_session_by_a_part_of_its_claims() {
+    let sessions =
+        session_fn(|id| async move { Ok((id.as_str() == "alice").then_some(User("alice"))) });
+    let layer = RequireSessionLayer::asking_by(sessions, |head| {
+        let claims = head.extensions.get::<Claims>()?;
+        let (subject, _) = claims.sid.split_once(':')?;
+        Some(Cow::Borrowed(subject))
+    });
+    let service = layer.layer(service_fn(user));
+    let live = send(service.clone(), request(Some("alice:7"))).await;
+    assert_eq!(live.body, "alice in alice:7");
+    let none = send(service, request(Some("alice"))).await;
+    assert_eq!(none.body, r#"{"error":"Not logged in"}"#);
+}
+
 #[tokio::test]
 async fn the_refusal_of_an_ended_session_can_remove_its_cookies() {
     let layer = asking(MemoryStore::new()).clear_cookies(&AuthCookies::default());
@@ -133,6 +178,17 @@ enum Fault {
     Error,
     Panic,
     Hang,
+}
+
+impl Fault {
+    async fn look_up(self) -> Result<Option<Session>, BoxError> {
+        match self {
+            Self::Ended => Ok(None),
+            Self::Error => Err("disk full".into()),
+            Self::Panic => panic!("the store panics"),
+            Self::Hang => std::future::pending().await,
+        }
+    }
 }
 
 /// A store that fails every look-up, and counts them.
@@ -172,12 +228,7 @@ impl SessionStore for Faulty {
 
     async fn find_session(&self, _: &SessionId) -> Result<Option<Session>, BoxError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        match self.fault {
-            Fault::Ended => Ok(None),
-            Fault::Error => Err("disk full".into()),
-            Fault::Panic => panic!("the store panics"),
-            Fault::Hang => std::future::pending().await,
-        }
+        self.fault.look_up().await
     }
 }
 
@@ -198,6 +249,25 @@ async fn a_store_that_cannot_tell_lets_no_request_pass() {
         answer.assert_common_headers();
         assert_eq!(store.asked.load(Ordering::Relaxed), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_cannot_tell_lets_no_request_pass() {
+    for fault in [Fault::Error, Fault::Panic, Fault::Hang] {
+        let during = session_fn(move |_| fault.look_up());
+        assert_unavailable(during).await;
+    }
+    assert_unavailable(session_fn(|_| -> Ready<Result<Option<()>, BoxError>> {
+        panic!("before the future")
+    }))
+    .await;
+}
+
+async fn assert_unavailable(sessions: impl SessionLookup) {
+    let layer = asking(sessions).timeout(Duration::from_secs(1));
+    let answer = send(layer.layer(inner()), request(Some("any"))).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers["retry-after"], "1");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::Layer;
 use tower_logout::require::RequireSessionLayer;
-use tower_logout::store::{SessionId, SessionStore};
+use tower_logout::store::SessionStore;
 use tower_logout::{LogoutLayer, MemoryStore, Token, TokenSource, TokenStore, store_fn};
 
 use support::gate::GatedStore;
@@ -166,7 +166,7 @@ async fn each_check_of_a_session_is_counted_by_its_outcome() {
     let id = store.find(&token).await.unwrap().unwrap().id;
     let layer = RequireSessionLayer::asking_by(store, |head| {
         let sid = head.headers.get("sid")?;
-        Some(SessionId::new(sid.to_str().ok()?))
+        Some(sid.to_str().ok()?.into())
     });
     let check = async |sid: Option<&str>| {
         let mut request = Request::get("/me");

@@ -1,20 +1,22 @@
 //! The check of a request: which session it has, and what the store says.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::Response;
+use http::{Extensions, Response};
 
+use super::lookup::SessionLookup;
 use super::reply::Refusal;
 use super::{Head, Settings};
 use crate::in_time::in_time;
 use crate::outcome::{Failure, FailureKind};
 use crate::reply::ReplyBody;
-use crate::store::{BoxError, Session, SessionId, SessionStore};
+use crate::store::{BoxError, SessionId};
 
 /// Names the session of a request.
-pub(super) type FindSession = Arc<dyn Fn(&Head<'_>) -> Option<SessionId> + Send + Sync>;
+pub(super) type FindSession = Arc<dyn for<'r> Fn(&Head<'r>) -> Option<Cow<'r, str>> + Send + Sync>;
 
 /// The settings of a layer, shared by its services.
 pub(super) struct Check<T> {
@@ -44,7 +46,7 @@ impl<T> Check<T> {
 
     pub(super) fn first(&self, head: &Head<'_>, is_grpc: bool) -> First {
         if let Some(id) = (self.find)(head) {
-            return First::Ask(id);
+            return First::Ask(SessionId::new(id));
         }
         count("no_session");
         if self.settings.optional {
@@ -59,19 +61,25 @@ impl<T> Check<T> {
     }
 }
 
-impl<T: SessionStore> Check<T> {
-    /// Asks the store. Only a live session passes.
+impl<T: SessionLookup> Check<T> {
+    /// Asks the store, and adds a live session to the extensions of the request. Only a live session passes.
     pub(super) async fn ask(
         self: Arc<Self>,
         id: SessionId,
+        mut extensions: Extensions,
         is_grpc: bool,
-    ) -> Result<Session, Refused> {
-        let found = self.find_session(&id).await;
-        found.map_err(|refusal| self.refuse(refusal, is_grpc))
+    ) -> Result<Extensions, Refused> {
+        match self.look_up(&id).await {
+            Ok(session) => {
+                extensions.insert(session);
+                Ok(extensions)
+            }
+            Err(refusal) => Err(self.refuse(refusal, is_grpc)),
+        }
     }
 
-    async fn find_session(&self, id: &SessionId) -> Result<Session, Refusal> {
-        let asking = async { self.store.find_session(id).await };
+    async fn look_up(&self, id: &SessionId) -> Result<T::Session, Refusal> {
+        let asking = async { self.store.look_up(id).await };
         // A panic of the store is a failure of the store.
         let caught = AssertUnwindSafe(asking).catch_unwind();
         let failure = match in_time(self.settings.timeout, caught).await {

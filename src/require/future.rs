@@ -5,13 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::check::Refused;
 use crate::body::ResponseBody;
-use crate::store::Session;
 
 pin_project! {
     /// Response future of [`RequireSession`](super::RequireSession).
@@ -34,11 +33,12 @@ pin_project! {
     }
 }
 
-type FoundSession = Pin<Box<dyn Future<Output = Result<Session, Refused>> + Send>>;
+type Checked = Pin<Box<dyn Future<Output = Result<Extensions, Refused>> + Send>>;
 
 /// A request that waits for the store.
 struct Asking<S, B> {
-    session: FoundSession,
+    /// Has the extensions of the request meanwhile.
+    checked: Checked,
     inner: S,
     request: Request<B>,
 }
@@ -61,9 +61,9 @@ where
         }
     }
 
-    pub(super) fn asking(session: FoundSession, inner: S, request: Request<B>) -> Self {
+    pub(super) fn asking(checked: Checked, inner: S, request: Request<B>) -> Self {
         let asking = Asking {
-            session,
+            checked,
             inner,
             request,
         };
@@ -108,7 +108,7 @@ where
                     let Some(waiting) = asking else {
                         return Poll::Pending;
                     };
-                    let session = ready!(waiting.session.as_mut().poll(cx));
+                    let checked = ready!(waiting.checked.as_mut().poll(cx));
                     let Some(waiting) = asking.take() else {
                         return Poll::Pending;
                     };
@@ -117,9 +117,9 @@ where
                         mut request,
                         ..
                     } = *waiting;
-                    match session {
-                        Ok(session) => {
-                            request.extensions_mut().insert(session);
+                    match checked {
+                        Ok(extensions) => {
+                            *request.extensions_mut() = extensions;
                             State::Calling {
                                 future: inner.call(request),
                             }

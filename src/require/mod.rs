@@ -5,9 +5,11 @@
 
 mod check;
 mod future;
+mod lookup;
 mod reply;
 mod service;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +18,19 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
 use tower::Layer;
 
 pub use self::future::ResponseFuture;
+pub use self::lookup::{SessionFn, SessionLookup, session_fn, session_fn_with};
 pub use self::service::RequireSession;
 
 use self::check::{Check, FindSession};
 use crate::cookies::AuthCookies;
-use crate::store::{SessionId, SessionStore};
 
 /// Layer that passes a request on only if its session is live.
 ///
-/// The layer asks the store for each request. The answer is exact on every node: after the logout, the
-/// access token of the session is refused. A handler finds the
-/// [`Session`](crate::store::Session) in the extensions of the request.
+/// The layer asks the store for each request. The store is a
+/// [`SessionStore`](crate::store::SessionStore), or a [`session_fn`] over a table of your own. The answer is
+/// exact on every node: after the logout, the access token of the session is refused. A handler finds the
+/// session that the store returned in the extensions of the request: a
+/// [`Session`](crate::store::Session) of a `SessionStore`, or the type of your own [`SessionLookup`].
 ///
 /// | the request | the answer | to a gRPC call |
 /// |---|---|---|
@@ -107,7 +111,7 @@ impl fmt::Debug for Head<'_> {
     }
 }
 
-impl<T: SessionStore> RequireSessionLayer<T> {
+impl<T: SessionLookup> RequireSessionLayer<T> {
     /// Creates a layer that asks the store for the session which `C` names.
     ///
     /// `C` is the type of the claims that an outer middleware adds to the extensions of the request. A
@@ -119,7 +123,7 @@ impl<T: SessionStore> RequireSessionLayer<T> {
     {
         Self::asking_by(store, move |head| {
             let claims = head.extensions.get::<C>()?;
-            Some(SessionId::new(session_id(claims)))
+            Some(Cow::Borrowed(session_id(claims)))
         })
     }
 
@@ -130,19 +134,19 @@ impl<T: SessionStore> RequireSessionLayer<T> {
     ///
     /// ```
     /// use tower_logout::MemoryStore;
-    /// use tower_logout::require::{Head, RequireSessionLayer};
+    /// use tower_logout::require::RequireSessionLayer;
     /// use tower_logout::store::SessionId;
     ///
     /// #[derive(Clone)]
     /// struct Verified(SessionId);
     ///
-    /// let layer = RequireSessionLayer::asking_by(MemoryStore::new(), |head: &Head<'_>| {
-    ///     Some(head.extensions.get::<Verified>()?.0.clone())
+    /// let layer = RequireSessionLayer::asking_by(MemoryStore::new(), |head| {
+    ///     Some(head.extensions.get::<Verified>()?.0.as_str().into())
     /// });
     /// ```
     pub fn asking_by<F>(store: T, session_id: F) -> Self
     where
-        F: Fn(&Head<'_>) -> Option<SessionId> + Send + Sync + 'static,
+        F: for<'r> Fn(&Head<'r>) -> Option<Cow<'r, str>> + Send + Sync + 'static,
     {
         Self {
             store: Arc::new(store),

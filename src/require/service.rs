@@ -10,9 +10,9 @@ use tower::Service;
 use super::Head;
 use super::check::{Check, First};
 use super::future::ResponseFuture;
+use super::lookup::SessionLookup;
 use crate::body::ResponseBody;
 use crate::csrf::content_type::is_grpc;
-use crate::store::SessionStore;
 
 /// Middleware that passes a request on only if its session is live.
 ///
@@ -45,7 +45,7 @@ impl<S: fmt::Debug, T> fmt::Debug for RequireSession<S, T> {
 impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for RequireSession<S, T>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    T: SessionStore,
+    T: SessionLookup,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -55,7 +55,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let head = Head {
             method: request.method(),
             uri: request.uri(),
@@ -70,8 +70,9 @@ where
                 // The service that was polled to readiness is the one to call.
                 let ready = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, ready);
-                let asking = Box::pin(Arc::clone(&self.check).ask(id, is_grpc));
-                ResponseFuture::asking(asking, ready, request)
+                let extensions = std::mem::take(request.extensions_mut());
+                let checked = Arc::clone(&self.check).ask(id, extensions, is_grpc);
+                ResponseFuture::asking(Box::pin(checked), ready, request)
             }
         }
     }
