@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 
 use crate::outcome::Outcome;
 use crate::token::{TokenSourceKind, TokenSourceKinds};
@@ -42,6 +42,22 @@ macro_rules! count {
 /// Counts a check of [`RequireSessionLayer`](crate::require::RequireSessionLayer).
 pub(crate) fn count_check(outcome: &'static str) {
     counter!("session_checks_total", "outcome" => outcome).increment(1);
+}
+
+/// Sets how many ended sessions this node knows, and how long ago it read the log.
+#[cfg(feature = "ended")]
+pub(crate) fn set_ended_sessions(len: usize, age: Option<Duration>) {
+    // Exact up to 2^53 sessions.
+    #[allow(clippy::cast_precision_loss)]
+    gauge!("ended_sessions").set(len as f64);
+    set_age(age);
+}
+
+/// Sets how long ago this node read the log of ended sessions. A node that never did has an infinite age.
+#[cfg(feature = "ended")]
+pub(crate) fn set_age(age: Option<Duration>) {
+    let age = age.map_or(f64::INFINITY, |age| age.as_secs_f64());
+    gauge!("ended_sessions_age_seconds").set(age);
 }
 
 pub(crate) fn count(outcome: &Outcome, latency: Duration) {

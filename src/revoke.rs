@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 
+#[cfg(feature = "ended")]
+use crate::ended::EndedSessions;
 use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
 use crate::route::Action;
 use crate::store::{BoxError, Incomplete, Revocation, Scope, SessionIds, SubjectStore, TokenStore};
@@ -15,9 +17,8 @@ use crate::token::{Presented, Token};
 pub(crate) async fn revoke_all<T: TokenStore>(
     store: &T,
     action: Action<T>,
-    presented: &Presented,
-) -> Outcome {
-    let tokens = &presented.tokens;
+    tokens: &[Token],
+) -> Revoked {
     let mut revoked = Revoked::default();
     match action.revoke_subjects {
         None => {
@@ -28,7 +29,7 @@ pub(crate) async fn revoke_all<T: TokenStore>(
         }
         Some(revoke_subjects) => revoke_subjects(store, tokens, action.scope, &mut revoked).await,
     }
-    revoked.outcome(presented, action.scope)
+    revoked
 }
 
 /// Revokes the sessions of the subjects of the tokens.
@@ -90,13 +91,31 @@ pub(crate) struct Revoked {
     names_no_subject: bool,
     /// No presented token was live, so there was no session to keep.
     kept_none: bool,
+    /// The store ended a session and did not name it.
+    #[cfg(feature = "ended")]
+    any_unnamed: bool,
+    /// The store has no session of a token. Another node may have ended the session.
+    #[cfg(feature = "ended")]
+    any_not_found: bool,
 }
 
 impl Revoked {
     fn add(&mut self, result: Caught<Revocation>, tokens: &[Token]) {
         match self.unless_failed(result, tokens) {
-            None | Some(Revocation::NotFound) => {}
-            Some(Revocation::Revoked) => self.any_ended = true,
+            None => {}
+            Some(Revocation::NotFound) => {
+                #[cfg(feature = "ended")]
+                {
+                    self.any_not_found = true;
+                }
+            }
+            Some(Revocation::Revoked) => {
+                self.any_ended = true;
+                #[cfg(feature = "ended")]
+                {
+                    self.any_unnamed = true;
+                }
+            }
             Some(Revocation::Sessions(sessions)) => {
                 self.any_ended = true;
                 self.ended.append(sessions);
@@ -131,7 +150,24 @@ impl Revoked {
         }
     }
 
-    fn outcome(self, presented: &Presented, scope: Scope) -> Outcome {
+    /// Ends the sessions on this node. Without a failure, no access token of theirs is accepted here afterwards.
+    #[cfg(feature = "ended")]
+    pub(crate) async fn end_on(mut self, ended: &EndedSessions) -> Self {
+        for session in &self.ended {
+            ended.end(session);
+        }
+        if self.failure.is_some() {
+            return self;
+        }
+        if self.any_unnamed {
+            self.failure = Some(Failure::new(FailureKind::SessionNotNamed));
+        } else if self.any_not_found && ended.catch_up().await.is_err() {
+            self.failure = Some(Failure::new(FailureKind::LogNotRead));
+        }
+        self
+    }
+
+    pub(crate) fn outcome(self, presented: &Presented, scope: Scope) -> Outcome {
         let (sessions, token_sources) = (self.ended, presented.kinds);
         let scope = if self.kept_none { Scope::All } else { scope };
         let unread = || presented.unread.map(Failure::new);

@@ -14,6 +14,8 @@ use tower::Service;
 use crate::body::ResponseBody;
 use crate::csrf::Csrf;
 use crate::detach::{Detachable, InFlight, Permit};
+#[cfg(feature = "ended")]
+use crate::ended::EndedSessions;
 use crate::future::{LoggingOut, ResponseFuture};
 use crate::observe::{Observer, OnOutcome};
 use crate::outcome::{Failure, FailureKind, Outcome, Rejection};
@@ -34,6 +36,8 @@ pub(crate) struct Config<T> {
     pub(crate) store: T,
     pub(crate) answer: Arc<Answer>,
     pub(crate) on_outcome: Option<OnOutcome>,
+    #[cfg(feature = "ended")]
+    pub(crate) ended: Option<EndedSessions>,
     pub(crate) in_flight: Arc<InFlight>,
 }
 
@@ -89,7 +93,15 @@ impl<T: TokenStore> Config<T> {
         let operation = async move {
             // Borrowed, because the compiler copies a value on each further move.
             match &presented {
-                Ok((presented, _permit)) => revoke_all(&config.store, action, presented).await,
+                Ok((presented, _permit)) => {
+                    let revoked = revoke_all(&config.store, action, &presented.tokens).await;
+                    #[cfg(feature = "ended")]
+                    let revoked = match &config.ended {
+                        Some(ended) => revoked.end_on(ended).await,
+                        None => revoked,
+                    };
+                    revoked.outcome(presented, action.scope)
+                }
                 Err(decided) => decided.clone(),
             }
         };

@@ -10,6 +10,8 @@ mod cookie_configuration;
 mod disconnect_timeout_panic;
 #[cfg(feature = "retry")]
 mod each_session_is_named_once;
+#[cfg(feature = "ended")]
+mod ended_sessions_are_followed;
 mod every_token_is_read;
 mod grpc_clients;
 mod grpc_streams;

@@ -1,6 +1,8 @@
 //! The builder of the layer: the defaults and the checks of the settings.
 
 mod csrf;
+#[cfg(feature = "ended")]
+mod ended;
 mod observe;
 mod reply;
 mod route;
@@ -17,6 +19,8 @@ use http::HeaderValue;
 use crate::cookies::AuthCookies;
 use crate::csrf::{Csrf, RequireJson};
 use crate::detach::InFlight;
+#[cfg(feature = "ended")]
+use crate::ended::EndedSessions;
 use crate::error::ConfigError;
 use crate::layer::LogoutLayer;
 use crate::observe::OnOutcome;
@@ -43,6 +47,8 @@ pub struct LogoutLayerBuilder<T> {
     clear_site_data: Option<HeaderValue>,
     clear_on_failure: bool,
     on_outcome: Option<OnOutcome>,
+    #[cfg(feature = "ended")]
+    ended: Option<EndedSessions>,
     limits: Limits,
 }
 
@@ -80,6 +86,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
             clear_site_data: None,
             clear_on_failure: false,
             on_outcome: None,
+            #[cfg(feature = "ended")]
+            ended: None,
             limits: Limits::default(),
         }
     }
@@ -142,6 +150,8 @@ impl<T: TokenStore> LogoutLayerBuilder<T> {
                 clear_on_failure: self.clear_on_failure,
             }),
             on_outcome: self.on_outcome,
+            #[cfg(feature = "ended")]
+            ended: self.ended,
             in_flight: Arc::new(InFlight::new(self.limits)),
         })
     }

@@ -1,5 +1,25 @@
-//! Access tokens that end with their session, without a look-up per request.
+//! Access tokens that end with their session, without a question to the store per request.
+//!
+//! [`EndedSessions`] is a set in the memory of a node. The set follows the [`EndedLog`] that the store writes in
+//! the commit of each revocation. [`guide::access_tokens`](crate::guide::access_tokens) says when to use the set,
+//! and when to ask the store.
 
+#[cfg(feature = "ended")]
+mod follow;
 mod log;
+#[cfg(feature = "ended")]
+mod observe;
+#[cfg(feature = "ended")]
+mod open;
+#[cfg(feature = "ended")]
+mod sessions;
+#[cfg(feature = "ended")]
+mod set;
 
+#[cfg(feature = "ended")]
+pub use self::follow::{EndedSessionsBuilder, Following};
 pub use self::log::{Cursor, EndedLog, Page};
+#[cfg(feature = "ended")]
+pub use self::open::SessionEnded;
+#[cfg(feature = "ended")]
+pub use self::sessions::{EndedSessions, Refused};

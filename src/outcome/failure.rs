@@ -68,6 +68,13 @@ pub enum FailureKind {
     /// The request body that may hold a token is neither JSON nor a form, or the field is not text. The
     /// sessions of the other tokens were ended.
     BodyMalformed,
+    /// The store ended a session without naming it
+    /// ([`Revocation::Revoked`](crate::store::Revocation::Revoked)), so that
+    /// [`EndedSessions`](crate::ended) cannot refuse its access tokens.
+    SessionNotNamed,
+    /// The store has no session for the token, and this node does not follow the log of ended sessions
+    /// ([`EndedSessions`](crate::ended)). The access tokens of the session may still be accepted.
+    LogNotRead,
 }
 
 impl Failure {
@@ -157,6 +164,14 @@ impl fmt::Display for Failure {
             FailureKind::BodyMalformed => {
                 "the request body is neither JSON nor a form, or the field of the token is not \
                  text: send {\"refresh_token\":\"…\"} with the name of your field"
+            }
+            FailureKind::SessionNotNamed => {
+                "the store ended a session and did not name it: return Revocation::Sessions from \
+                 the store"
+            }
+            FailureKind::LogNotRead => {
+                "nothing reads the log of ended sessions: spawn the future of \
+                 EndedSessionsBuilder::follow"
             }
         })?;
         match &self.0.detail {

@@ -58,6 +58,8 @@
 //! # }
 //! ```
 //!
+//! For a log of your own, pass the log to [`with_ended_log`](Conformance::with_ended_log).
+//!
 //! Run the suite on a multi-threaded runtime, so that the races use several cores.
 
 mod application;
@@ -69,6 +71,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use self::application::Sessions;
+use crate::ended::EndedLog;
 use crate::store::{BoxError, SessionStore, SubjectStore, TokenStore};
 
 pub use self::application::Application;
@@ -87,6 +90,7 @@ pub struct Conformance<S> {
     expiring: Option<Arc<dyn SessionStore>>,
     short_lived: Option<Arc<dyn SessionStore>>,
     at_rest: Option<Probe>,
+    ended_log: Option<Arc<dyn EndedLog>>,
     rounds: usize,
     rotations: usize,
 }
@@ -164,6 +168,7 @@ impl<S: TokenStore> Conformance<S> {
             expiring: None,
             short_lived: None,
             at_rest: None,
+            ended_log: None,
             rounds: 20,
             rotations: 1100,
         }
@@ -200,6 +205,22 @@ impl<S: TokenStore> Conformance<S> {
         Fut: Future<Output = Result<Vec<u8>, BoxError>> + Send + 'static,
     {
         self.at_rest = Some(Box::new(move || Box::pin(dump())));
+        self
+    }
+
+    /// Checks the requirements of [`EndedLog`] on the log that the store writes. Not checked by default.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ended")] {
+    /// # use tower_logout::MemoryStore;
+    /// # use tower_logout::testing::Conformance;
+    /// let store = MemoryStore::new();
+    /// let log = store.ended_log();
+    /// let suite = Conformance::new(store).with_ended_log(log);
+    /// # }
+    /// ```
+    pub fn with_ended_log(mut self, log: impl EndedLog) -> Self {
+        self.ended_log = Some(Arc::new(log));
         self
     }
 
@@ -250,9 +271,11 @@ impl<S: TokenStore> Conformance<S> {
         suite.run(&mut report).await;
         suite.sessions(&mut report, self.sessions).await;
         suite.naming(&mut report, self.subjects.clone()).await;
+        let subjects = self.subjects.clone();
         suite.subjects(&mut report, self.subjects).await;
         suite.expired(&mut report, self.expiring).await;
         suite.short_lived(&mut report, self.short_lived).await;
+        suite.ended_log(&mut report, self.ended_log, subjects).await;
         suite.at_rest(&mut report, self.at_rest).await;
         if report.is_kept() {
             Ok(report)

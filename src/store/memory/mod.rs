@@ -21,6 +21,8 @@
 
 mod family;
 mod index;
+#[cfg(feature = "ended")]
+mod log;
 mod record;
 mod rotate;
 mod state;
@@ -33,6 +35,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+use self::family::Family;
 use self::record::Record;
 use self::state::{STEP, State};
 use self::yielding::yield_now;
@@ -40,6 +43,8 @@ use super::{
     BoxError, Revocation, Rotation, Session, SessionId, SessionPolicy, SessionStore, SubjectStore,
     TokenStore,
 };
+#[cfg(feature = "ended")]
+use crate::ended::EndedLog;
 use crate::token::Token;
 
 /// How many tokens a store holds by default.
@@ -119,6 +124,33 @@ impl MemoryStore {
         self
     }
 
+    /// The log of the sessions that this store ends, for
+    /// [`EndedSessions`](crate::ended::EndedSessions).
+    ///
+    /// The log keeps a session for [`SessionPolicy::ended_retention`], and takes about 100 bytes for each.
+    ///
+    /// ```
+    /// use tower_logout::MemoryStore;
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let store = MemoryStore::new();
+    /// let (ended, following) = EndedSessions::builder().follow(store.ended_log());
+    /// ```
+    #[cfg(feature = "ended")]
+    pub fn ended_log(&self) -> impl EndedLog + use<> {
+        log::Reader::new(Arc::clone(&self.state), self.policy.ended_retention())
+    }
+
+    /// Ends a session whose lock is held. A session that is alive comes into the log.
+    fn end(&self, record: &Arc<Record>, family: &mut Family, now: SystemTime) {
+        #[cfg(feature = "ended")]
+        if family.is_alive(now) {
+            let retention = self.policy.ended_retention();
+            self.state.log().push(record.id.clone(), retention);
+        }
+        self.state.end(record, family, now);
+    }
+
     /// Drops a few sessions that have expired. An error if there are none.
     fn make_room(&self, now: SystemTime) -> Result<(), BoxError> {
         if self.state.make_room(now) {
@@ -156,7 +188,7 @@ impl TokenStore for MemoryStore {
         if !(token.is_alive(now) && family.is_alive(now)) {
             return Ok(Revocation::NotFound);
         }
-        self.state.end(&record, &mut family, now);
+        self.end(&record, &mut family, now);
         Ok(Revocation::Sessions(record.id.clone().into()))
     }
 }
@@ -250,7 +282,7 @@ impl SubjectStore for MemoryStore {
                     ended.push(record.id.clone());
                 }
                 if !family.is_ended() {
-                    self.state.end(record, &mut family, now);
+                    self.end(record, &mut family, now);
                 }
             }
             if records.len() == STEP {

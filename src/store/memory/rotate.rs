@@ -25,12 +25,12 @@ impl MemoryStore {
         }
         let standing = family.standing(presented.token(), now, self.policy.reuse_leeway());
         if standing == Standing::Rotated {
-            state.end(&record, &mut family, now);
+            self.end(&record, &mut family, now);
             return Ok(Some(Rotation::Reused(record.id.clone())));
         }
         state.forget(&record, &mut family, now);
         if standing == Standing::Live && family.rotated_next() > self.max_rotations() {
-            state.end(&record, &mut family, now);
+            self.end(&record, &mut family, now);
             return Ok(Some(Rotation::Exhausted(record.id.clone())));
         }
         let next = state.key(next, self.policy.expires_at(now));

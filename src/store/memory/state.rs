@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use super::family::{Family, Key};
 use super::index::{Due, Place, Shards, Unique};
+#[cfg(feature = "ended")]
+use super::log::Log;
 use super::record::Record;
 use crate::store::{BoxError, SessionId, TokenTaken};
 use crate::token::Token;
@@ -30,6 +32,8 @@ pub(super) struct State {
     ids: Shards<Unique<Arc<Record>>>,
     subjects: Shards<BTreeMap<Place, Arc<Record>>>,
     due: Due,
+    #[cfg(feature = "ended")]
+    log: Log,
 }
 
 impl fmt::Debug for State {
@@ -47,6 +51,11 @@ impl State {
             serial: self.next_serial.fetch_add(1, Ordering::Relaxed),
         };
         Key::new(token, expires_at, place)
+    }
+
+    #[cfg(feature = "ended")]
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Sessions that are opened from here on have this serial number, or a higher one.

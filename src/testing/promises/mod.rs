@@ -2,6 +2,7 @@
 
 mod age;
 mod at_rest;
+mod ended_log;
 mod family;
 mod leeway;
 mod naming;

@@ -1,0 +1,275 @@
+//! Follows a log: the builder and the loop.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures_util::FutureExt;
+
+use super::observe;
+use super::sessions::{EndedSessions, Reader};
+use super::{Cursor, EndedLog};
+use crate::store::BoxError;
+
+type OnError = Arc<dyn Fn(&BoxError) + Send + Sync>;
+
+/// Builder of [`EndedSessions`]. Created by [`EndedSessions::builder`].
+#[must_use]
+#[derive(Clone)]
+pub struct EndedSessionsBuilder {
+    max_staleness: Duration,
+    poll: Option<Duration>,
+    keeps_streams: bool,
+    on_error: Option<OnError>,
+}
+
+impl Default for EndedSessionsBuilder {
+    fn default() -> Self {
+        Self {
+            max_staleness: Duration::from_secs(30),
+            poll: None,
+            keeps_streams: false,
+            on_error: None,
+        }
+    }
+}
+
+impl fmt::Debug for EndedSessionsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndedSessionsBuilder")
+            .field("max_staleness", &self.max_staleness)
+            .field("poll", &self.poll)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EndedSessionsBuilder {
+    /// Sets how long after its last read of the log a node still answers. 30 seconds by default.
+    ///
+    /// An ended session is refused on every node after this time at the latest. A longer time lets a node work
+    /// through a longer outage of the store. Choose a time above a failover of the store.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let builder = EndedSessions::builder().max_staleness(Duration::from_secs(60));
+    /// ```
+    pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.max_staleness = max_staleness;
+        self
+    }
+
+    /// Sets how long after a read the next one follows, if the log has no news before. The
+    /// [`poll`](EndedLog::poll) of the log by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let builder = EndedSessions::builder().poll(Duration::from_millis(100));
+    /// ```
+    pub fn poll(mut self, poll: Duration) -> Self {
+        self.poll = Some(poll);
+        self
+    }
+
+    /// Keeps streams open while the node is stale. By default a stale node ends the streams of all sessions, because
+    /// the node does not learn whether a session has ended.
+    ///
+    /// The streams end one by one, over a tenth of [`max_staleness`](Self::max_staleness), so that their clients do
+    /// not all connect again at once.
+    ///
+    /// ```
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let builder = EndedSessions::builder().keep_streams_when_stale();
+    /// ```
+    pub fn keep_streams_when_stale(mut self) -> Self {
+        self.keeps_streams = true;
+        self
+    }
+
+    /// Calls this function for each error of the log. None by default.
+    ///
+    /// With the feature `tracing`, each error is an event as well.
+    ///
+    /// ```
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let builder = EndedSessions::builder().on_error(|error| eprintln!("{error}"));
+    /// ```
+    pub fn on_error(mut self, on_error: impl Fn(&BoxError) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Arc::new(on_error));
+        self
+    }
+
+    /// Creates the sessions, and the future that follows the log. Spawn the future. While nobody polls the
+    /// future, the sessions become stale.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use tower_logout::MemoryStore;
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+    /// tokio::spawn(following);
+    /// ended.ready().await;
+    /// # }
+    /// ```
+    pub fn follow(self, log: impl EndedLog) -> (EndedSessions, Following) {
+        let (sessions, reader) =
+            EndedSessions::new(self.max_staleness, log.retention(), self.keeps_streams);
+        let follower = Follower {
+            // Half of the time, so that a read that hangs leaves time for another one.
+            read_timeout: self.max_staleness / 2,
+            poll: self.poll.unwrap_or_else(|| log.poll()),
+            on_error: self.on_error,
+            log,
+            reader,
+        };
+        let max_staleness = self.max_staleness;
+        let following = async move {
+            let streams = follower.end_stale_streams(max_staleness);
+            futures_util::future::join(follower.run(), streams).await;
+        };
+        (sessions, Following(Box::pin(following)))
+    }
+}
+
+/// Follows a log for as long as it is polled. Created by [`EndedSessionsBuilder::follow`].
+///
+/// The future never ends. Errors and panics of the log do not end it.
+///
+/// # Panics
+///
+/// Panics if it is polled outside a tokio runtime with a timer.
+#[must_use = "nothing follows the log until the future is spawned"]
+pub struct Following(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Future for Following {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Following").finish_non_exhaustive()
+    }
+}
+
+struct Follower<L> {
+    log: L,
+    reader: Reader,
+    read_timeout: Duration,
+    poll: Duration,
+    on_error: Option<OnError>,
+}
+
+impl<L: EndedLog> Follower<L> {
+    async fn run(&self) {
+        let mut cursor = None;
+        let mut delays = delays();
+        loop {
+            let read = AssertUnwindSafe(self.read(&mut cursor)).catch_unwind();
+            let error = match tokio::time::timeout(self.read_timeout, read).await {
+                Ok(Ok(Ok(()))) => None,
+                Ok(Ok(Err(error))) => Some(error),
+                Ok(Err(_panic)) => Some("the log of ended sessions panicked".into()),
+                Err(_late) => Some("the log of ended sessions did not answer in time".into()),
+            };
+            self.reader.sweep();
+            observe::read(self.reader.sessions());
+            match error {
+                None => {
+                    delays = self::delays();
+                    self.wait().await;
+                }
+                Some(error) => {
+                    self.report(&error);
+                    // The backoff has no end.
+                    tokio::time::sleep(delays.next().unwrap_or(MAX_DELAY)).await;
+                }
+            }
+        }
+    }
+
+    /// Ends the streams of a stale node, one after the other. Runs beside the reads, because a read can hang.
+    async fn end_stale_streams(&self, max_staleness: Duration) {
+        if self.reader.keeps_streams {
+            return;
+        }
+        let over = max_staleness / 10;
+        let mut stale_since = None;
+        loop {
+            let fresh_for = self.reader.fresh_for();
+            if !fresh_for.is_zero() {
+                stale_since = None;
+                tokio::time::sleep(fresh_for).await;
+                continue;
+            }
+            let since = *stale_since.get_or_insert_with(Instant::now);
+            self.reader
+                .end_share(since.elapsed().as_secs_f64() / over.as_secs_f64());
+            tokio::time::sleep((over / 50).max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// Reads all that was committed before the read began.
+    async fn read(&self, cursor: &mut Option<Cursor>) -> Result<(), BoxError> {
+        let begun = self.reader.begin();
+        loop {
+            let page = self.log.read(cursor.as_ref()).await?;
+            self.reader.add(&page.ended);
+            *cursor = Some(page.cursor);
+            if page.is_complete {
+                self.reader.complete(begun);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until there may be something to read.
+    async fn wait(&self) {
+        let news = AssertUnwindSafe(async { self.log.news().await }).catch_unwind();
+        let news = async {
+            if news.await.is_err() {
+                // A log whose news panic is polled.
+                std::future::pending::<()>().await;
+            }
+        };
+        let (news, wanted) = (std::pin::pin!(news), std::pin::pin!(self.reader.wanted()));
+        let either = futures_util::future::select(news, wanted);
+        // Without an answer in time, the next read is due.
+        let _ = tokio::time::timeout(self.poll, either).await;
+    }
+
+    fn report(&self, error: &BoxError) {
+        observe::failed(error);
+        if let Some(on_error) = &self.on_error {
+            // A panic of the function must not end the following.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| on_error(error)));
+        }
+    }
+}
+
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+/// The delays between the attempts to read from a log that fails.
+fn delays() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(MAX_DELAY)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

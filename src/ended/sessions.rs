@@ -1,0 +1,381 @@
+//! The sessions that have ended, as one node knows them.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use super::follow::EndedSessionsBuilder;
+use super::open::{Open, SessionEnded};
+use super::set::{MAX_STAY, Set};
+use crate::store::SessionId;
+
+/// How many ticks a session stays that has just ended. The rest of [`MAX_STAY`] is for rounding up.
+const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
+
+/// The sessions that have ended, for as long as an access token of theirs may live. Clones share their sessions.
+///
+/// A node follows the [`EndedLog`](super::EndedLog) of its store, and looks each session up in its own memory. A
+/// look-up waits for nobody, and allocates nothing.
+///
+/// # What a check says
+///
+/// A check answers only if the node has read the whole log within
+/// [`max_staleness`](EndedSessionsBuilder::max_staleness), counted from the begin of the read by the monotonic
+/// clock of the node. Otherwise the check is [`Refused::Stale`]: also before the first read, after the store has
+/// been away for longer, and after the node was stopped and continued. On Linux, the clock stands still while a
+/// virtual machine is suspended. Such a machine is stale one `max_staleness` after it continues.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use axum::routing::get;
+/// use axum::Router;
+/// use tower_logout::ended::EndedSessions;
+/// use tower_logout::{LogoutLayer, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// let (ended, following) = EndedSessions::builder().follow(store.ended_log());
+/// tokio::spawn(following);
+/// ended.ready().await;
+///
+/// let app: Router = Router::new()
+///     .route("/me", get(|| async { "me" }))
+///     // HERE
+///     // .layer(your middleware that verifies the token)
+///     .layer(LogoutLayer::builder(store).ended(&ended).build()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct EndedSessions(Arc<Inner>);
+
+struct Inner {
+    set: Set,
+    hasher: RandomState,
+    started: Instant,
+    tick: Duration,
+    max_staleness: u64,
+    /// When the last complete read began, in milliseconds after `started` and one. Zero if there was none.
+    read_at: AtomicU64,
+    /// How many reads have begun.
+    begun: AtomicU64,
+    /// The number of the last complete read.
+    completed: watch::Receiver<u64>,
+    wanted: Notify,
+    open: Arc<Open>,
+    was_stale: AtomicBool,
+}
+
+/// What [`Following`](super::Following) holds of the sessions that it follows.
+pub(super) struct Reader {
+    sessions: EndedSessions,
+    completed: watch::Sender<u64>,
+    pub(super) keeps_streams: bool,
+}
+
+/// A read that has begun.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    number: u64,
+    at: u64,
+}
+
+/// Why a check refuses a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The session has ended.
+    Ended,
+    /// The node has not read the log for too long. The session may be live: answer `503`, and not `401`.
+    Stale,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "the session has ended",
+            Self::Stale => {
+                "this node has not read the log of ended sessions for too long: try again"
+            }
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl EndedSessions {
+    /// Creates a builder.
+    ///
+    /// ```
+    /// use tower_logout::MemoryStore;
+    /// use tower_logout::ended::EndedSessions;
+    ///
+    /// let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+    /// ```
+    pub fn builder() -> EndedSessionsBuilder {
+        EndedSessionsBuilder::default()
+    }
+
+    pub(super) fn new(
+        max_staleness: Duration,
+        retention: Duration,
+        keeps_streams: bool,
+    ) -> (Self, Reader) {
+        let (sender, completed) = watch::channel(0);
+        let sessions = Self(Arc::new(Inner {
+            set: Set::new(),
+            hasher: RandomState::new(),
+            started: Instant::now(),
+            tick: (retention / TICKS_IN_RETENTION).max(Duration::from_millis(1)),
+            max_staleness: millis(max_staleness),
+            read_at: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            completed,
+            wanted: Notify::new(),
+            open: Arc::default(),
+            was_stale: AtomicBool::new(false),
+        }));
+        let reader = Reader {
+            sessions: sessions.clone(),
+            completed: sender,
+            keeps_streams,
+        };
+        (sessions, reader)
+    }
+
+    /// Checks that the session with this id has not ended. Needs no layer, for example in an extractor.
+    ///
+    /// Check only an id from a verified token.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Ended`], or [`Refused::Stale`] if this node cannot tell.
+    ///
+    /// ```
+    /// # use tower_logout::MemoryStore;
+    /// use tower_logout::ended::{EndedSessions, Refused};
+    ///
+    /// let (ended, _following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+    /// // The log has not been read.
+    /// assert_eq!(ended.check("1f0c"), Err(Refused::Stale));
+    /// ```
+    #[inline]
+    pub fn check(&self, session_id: &str) -> Result<(), Refused> {
+        let inner = &*self.0;
+        if inner.set.contains(inner.hasher.hash_one(session_id)) {
+            return Err(Refused::Ended);
+        }
+        if !self.is_fresh() {
+            return Err(self.stale());
+        }
+        Ok(())
+    }
+
+    /// Whether the node has read the whole log within
+    /// [`max_staleness`](EndedSessionsBuilder::max_staleness). Suits a readiness probe.
+    #[inline]
+    pub fn is_fresh(&self) -> bool {
+        let read_at = self.0.read_at.load(Ordering::Acquire);
+        read_at != 0 && self.0.now().saturating_sub(read_at) <= self.0.max_staleness
+    }
+
+    /// How long ago the last complete read of the log began. `None` before the first one.
+    pub fn age(&self) -> Option<Duration> {
+        let read_at = self.0.read_at.load(Ordering::Acquire);
+        (read_at != 0).then(|| Duration::from_millis(self.0.now().saturating_sub(read_at)))
+    }
+
+    /// How many ended sessions this node knows, those included whose access tokens have just expired.
+    pub fn len(&self) -> usize {
+        self.0.set.len()
+    }
+
+    /// Whether this node knows no ended session.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until the log was read for the first time.
+    pub async fn ready(&self) {
+        let mut completed = self.0.completed.clone();
+        if completed.wait_for(|read| *read > 0).await.is_err() {
+            // Nobody reads the log any more, so that the node is never ready.
+            std::future::pending().await
+        }
+    }
+
+    /// Waits for a read of the whole log that begins after this call. All calls that wait share one read.
+    ///
+    /// A logout that finds its session ended already waits here: another node may have ended the session, and
+    /// this node refuses its access tokens before the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Stale`] if nobody reads the log any more.
+    pub async fn catch_up(&self) -> Result<(), Refused> {
+        let begun = self.0.begun.load(Ordering::SeqCst);
+        let mut completed = self.0.completed.clone();
+        self.0.wanted.notify_one();
+        match completed.wait_for(|read| *read > begun).await {
+            Ok(_) => Ok(()),
+            Err(_closed) => Err(self.stale()),
+        }
+    }
+
+    /// Ends a session on this node.
+    ///
+    /// [`LogoutLayerBuilder::ended`](crate::builder::LogoutLayerBuilder::ended) does so for each logout. Call the
+    /// method where your own code ends a session, such as after
+    /// [`Rotation::Reused`](crate::store::Rotation::Reused), or where a message bus of your own tells of an end.
+    /// The log alone decides whether the node is fresh.
+    pub fn end(&self, session: &SessionId) {
+        self.0.end(session, self.0.tick * TICKS_IN_RETENTION);
+    }
+
+    /// The signal of the end of a session. A signal that nobody holds any more leaves nothing behind.
+    ///
+    /// [`RequireSessionLayer::end_streams`](crate::require::RequireSessionLayer::end_streams) adds the signal to the
+    /// extensions of each request.
+    ///
+    /// ```
+    /// use tower_logout::MemoryStore;
+    /// use tower_logout::ended::EndedSessions;
+    /// use tower_logout::store::SessionId;
+    ///
+    /// let (ended, _following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+    /// let signal = ended.watch("1f0c");
+    /// ended.end(&SessionId::new("1f0c"));
+    /// assert!(signal.is_ended());
+    /// ```
+    pub fn watch(&self, session_id: &str) -> SessionEnded {
+        let hash = self.0.hasher.hash_one(session_id);
+        let signal = self.0.open.add(hash);
+        // The session may have ended between its check and here.
+        if self.0.set.contains(hash) {
+            signal.end();
+        }
+        signal
+    }
+
+    /// Counts as an error once, until the node is fresh again.
+    #[cold]
+    fn stale(&self) -> Refused {
+        let was_stale = self.0.was_stale.swap(true, Ordering::Relaxed);
+        if !was_stale {
+            super::observe::stale(self.age());
+        }
+        Refused::Stale
+    }
+}
+
+impl Inner {
+    /// Milliseconds after the start, and one.
+    #[inline]
+    fn now(&self) -> u64 {
+        millis(self.started.elapsed()) + 1
+    }
+
+    fn now_in_ticks(&self) -> u64 {
+        ticks(self.started.elapsed(), self.tick)
+    }
+
+    fn end(&self, session: &SessionId, matters: Duration) {
+        let hash = self.hasher.hash_one(session.as_str());
+        let stay = ticks(matters, self.tick) + 1;
+        let stay = u16::try_from(stay).unwrap_or(MAX_STAY);
+        self.set.insert(hash, stay, self.now_in_ticks());
+        self.open.end(hash);
+    }
+}
+
+impl Reader {
+    /// A read begins.
+    pub(super) fn begin(&self) -> Begun {
+        let inner = &*self.sessions.0;
+        Begun {
+            // Before the number, so that a read never counts as later than it was.
+            at: inner.now(),
+            number: inner.begun.fetch_add(1, Ordering::SeqCst) + 1,
+        }
+    }
+
+    pub(super) fn add(&self, ended: &[(SessionId, Duration)]) {
+        for (session, matters) in ended {
+            self.sessions.0.end(session, *matters);
+        }
+    }
+
+    /// All that was committed when the read began is known.
+    pub(super) fn complete(&self, read: Begun) {
+        let inner = &*self.sessions.0;
+        inner.read_at.store(read.at, Ordering::Release);
+        inner.was_stale.store(false, Ordering::Relaxed);
+        self.completed.send_replace(read.number);
+    }
+
+    /// Removes sessions whose access tokens have expired.
+    pub(super) fn sweep(&self) {
+        let inner = &*self.sessions.0;
+        inner.set.sweep(inner.now_in_ticks());
+    }
+
+    pub(super) fn sessions(&self) -> &EndedSessions {
+        &self.sessions
+    }
+
+    /// How long the node stays fresh without a read, and zero if the node is stale.
+    pub(super) fn fresh_for(&self) -> Duration {
+        let inner = &*self.sessions.0;
+        let read_at = inner.read_at.load(Ordering::Acquire);
+        // One more, because a node is stale after `max_staleness`, and not at its end.
+        let stale_at = if read_at == 0 {
+            0
+        } else {
+            read_at + inner.max_staleness + 1
+        };
+        Duration::from_millis(stale_at.saturating_sub(inner.now()))
+    }
+
+    /// Ends what is open of a share of the sessions, from 0 to 1.
+    pub(super) fn end_share(&self, share: f64) {
+        self.sessions.0.open.end_share(share);
+    }
+
+    /// Resolves when a logout waits for a read.
+    pub(super) async fn wanted(&self) {
+        self.sessions.0.wanted.notified().await;
+    }
+}
+
+/// Nobody reads the log any more.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        super::observe::stopped();
+        if !self.keeps_streams {
+            self.end_share(1.0);
+        }
+    }
+}
+
+impl fmt::Debug for EndedSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndedSessions")
+            .field("len", &self.len())
+            .field("age", &self.age())
+            .finish_non_exhaustive()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+fn ticks(duration: Duration, tick: Duration) -> u64 {
+    u64::try_from(duration.as_nanos() / tick.as_nanos()).unwrap_or(u64::MAX / 2)
+}
