@@ -31,6 +31,8 @@ mod request_forgery;
 mod sealed_cookies;
 #[cfg(feature = "testing")]
 mod the_suite_catches_broken_families;
+#[cfg(all(feature = "ended", feature = "testing"))]
+mod the_suite_catches_broken_logs;
 #[cfg(feature = "testing")]
 mod the_suite_catches_broken_stores;
 mod through_real_sockets;
