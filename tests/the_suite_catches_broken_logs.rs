@@ -108,5 +108,9 @@ async fn the_log_of_the_store_in_memory_keeps_its_promises() {
     let suite = Conformance::new(store).with_subjects().with_rounds(200);
     let report = suite.with_ended_log(log).run().await.unwrap();
     let promises: Vec<_> = report.verdicts().map(|(promise, _)| promise).collect();
-    assert!(promises.iter().any(|promise| promise.contains("misses no session")));
+    assert!(
+        promises
+            .iter()
+            .any(|promise| promise.contains("misses no session"))
+    );
 }

@@ -1,8 +1,8 @@
 //! Access tokens that end with their session, without a question to the store per request.
 //!
-//! [`EndedSessions`] is a set in the memory of a node. The set follows the [`EndedLog`] that the store writes in
-//! the commit of each revocation. [`guide::access_tokens`](crate::guide::access_tokens) says when to use the set,
-//! and when to ask the store.
+//! `EndedSessions` (feature `ended`) is a set in the memory of a node. The set follows the [`EndedLog`] that the
+//! store writes in the commit of each revocation. `RequireSessionLayer::new` checks each request against the set.
+//! [`guide::access_tokens`](crate::guide::access_tokens) says when to use the set, and when to ask the store.
 
 #[cfg(feature = "ended")]
 mod follow;

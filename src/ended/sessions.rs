@@ -37,7 +37,14 @@ const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
 /// use axum::routing::get;
 /// use axum::Router;
 /// use tower_logout::ended::EndedSessions;
+/// use tower_logout::require::RequireSessionLayer;
 /// use tower_logout::{LogoutLayer, MemoryStore};
+///
+/// /// The claims of your access token, which your middleware adds to the extensions of the request.
+/// #[derive(Clone)]
+/// struct Claims {
+///     sid: String,
+/// }
 ///
 /// let store = MemoryStore::new();
 /// let (ended, following) = EndedSessions::builder().follow(store.ended_log());
@@ -46,6 +53,8 @@ const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
 ///
 /// let app: Router = Router::new()
 ///     .route("/me", get(|| async { "me" }))
+///     .layer(RequireSessionLayer::new(&ended, |claims: &Claims| &claims.sid))
+///     // .layer(your middleware that verifies the token)
 ///     // HERE
 ///     // .layer(your middleware that verifies the token)
 ///     .layer(LogoutLayer::builder(store).ended(&ended).build()?);

@@ -9,7 +9,10 @@ use http::{Extensions, Response};
 
 use super::lookup::SessionLookup;
 use super::reply::Refusal;
+use super::stream::Watching;
 use super::{Head, Settings};
+#[cfg(feature = "ended")]
+use crate::ended;
 use crate::in_time::in_time;
 use crate::outcome::{Failure, FailureKind};
 use crate::reply::ReplyBody;
@@ -20,7 +23,7 @@ pub(super) type FindSession = Arc<dyn for<'r> Fn(&Head<'r>) -> Option<Cow<'r, st
 
 /// The settings of a layer, shared by its services.
 pub(super) struct Check<T> {
-    store: Arc<T>,
+    store: Option<Arc<T>>,
     find: FindSession,
     settings: Settings,
 }
@@ -29,14 +32,14 @@ pub(super) struct Check<T> {
 pub(super) type Refused = Box<Response<ReplyBody>>;
 
 /// What to do with a request before the store is asked.
-pub(super) enum First {
-    Pass,
-    Refuse(Refused),
-    Ask(SessionId),
+pub(super) enum First<T> {
+    Pass(Watching),
+    Refuse(Refusal),
+    Ask(Arc<T>, SessionId, Watching),
 }
 
 impl<T> Check<T> {
-    pub(super) fn new(store: Arc<T>, find: FindSession, settings: Settings) -> Self {
+    pub(super) fn new(store: Option<Arc<T>>, find: FindSession, settings: Settings) -> Self {
         Self {
             store,
             find,
@@ -44,19 +47,43 @@ impl<T> Check<T> {
         }
     }
 
-    pub(super) fn first(&self, head: &Head<'_>, is_grpc: bool) -> First {
-        if let Some(id) = (self.find)(head) {
-            return First::Ask(SessionId::new(id));
+    #[inline]
+    pub(super) fn first(&self, head: &Head<'_>) -> First<T> {
+        let Some(id) = (self.find)(head) else {
+            count("no_session");
+            return if self.settings.optional {
+                First::Pass(Watching::default())
+            } else {
+                First::Refuse(Refusal::NoSession)
+            };
+        };
+        #[cfg_attr(not(feature = "ended"), allow(unused_mut))]
+        let mut watching = Watching::default();
+        #[cfg(feature = "ended")]
+        if let Some(ended) = &self.settings.ended {
+            let checked = ended.sessions.check(&id);
+            if checked == Err(ended::Refused::Ended) {
+                count("ended");
+                return First::Refuse(Refusal::Ended);
+            }
+            if ended.ends_streams {
+                watching = Watching(Some(ended.sessions.watch(&id)));
+            }
+            if checked.is_ok() {
+                count("live");
+                return First::Pass(watching);
+            }
         }
-        count("no_session");
-        if self.settings.optional {
-            First::Pass
-        } else {
-            First::Refuse(self.refuse(Refusal::NoSession, is_grpc))
+        match &self.store {
+            Some(store) => First::Ask(Arc::clone(store), SessionId::new(id), watching),
+            None => {
+                count("stale");
+                First::Refuse(Refusal::Unavailable)
+            }
         }
     }
 
-    fn refuse(&self, refusal: Refusal, is_grpc: bool) -> Refused {
+    pub(super) fn refuse(&self, refusal: Refusal, is_grpc: bool) -> Refused {
         Box::new(refusal.reply(is_grpc, &self.settings.removals))
     }
 }
@@ -65,11 +92,12 @@ impl<T: SessionLookup> Check<T> {
     /// Asks the store, and adds a live session to the extensions of the request. Only a live session passes.
     pub(super) async fn ask(
         self: Arc<Self>,
+        store: Arc<T>,
         id: SessionId,
         mut extensions: Extensions,
         is_grpc: bool,
     ) -> Result<Extensions, Refused> {
-        match self.look_up(&id).await {
+        match self.look_up(&store, &id).await {
             Ok(session) => {
                 extensions.insert(session);
                 Ok(extensions)
@@ -78,8 +106,8 @@ impl<T: SessionLookup> Check<T> {
         }
     }
 
-    async fn look_up(&self, id: &SessionId) -> Result<T::Session, Refusal> {
-        let asking = async { self.store.look_up(id).await };
+    async fn look_up(&self, store: &T, id: &SessionId) -> Result<T::Session, Refusal> {
+        let asking = async { store.look_up(id).await };
         // A panic of the store is a failure of the store.
         let caught = AssertUnwindSafe(asking).catch_unwind();
         let failure = match in_time(self.settings.timeout, caught).await {

@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Extensions, Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use super::body::ResponseBody;
 use super::check::Refused;
-use crate::body::ResponseBody;
+use super::stream::{Watch, Watching};
 
 pin_project! {
     /// Response future of [`RequireSession`](super::RequireSession).
@@ -28,7 +30,7 @@ pin_project! {
     enum State<F, A> {
         // Boxed, so that the future of a request that passes stays small.
         Asking { asking: Option<Box<A>> },
-        Calling { #[pin] future: F },
+        Calling { #[pin] future: F, watching: Watching },
         Refused { response: Option<Refused> },
     }
 }
@@ -39,6 +41,7 @@ type Checked = Pin<Box<dyn Future<Output = Result<Extensions, Refused>> + Send>>
 struct Asking<S, B> {
     /// Has the extensions of the request meanwhile.
     checked: Checked,
+    watching: Watching,
     inner: S,
     request: Request<B>,
 }
@@ -47,9 +50,9 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn calling(future: S::Future) -> Self {
+    pub(super) fn calling(future: S::Future, watching: Watching) -> Self {
         Self {
-            state: State::Calling { future },
+            state: State::Calling { future, watching },
         }
     }
 
@@ -61,9 +64,15 @@ where
         }
     }
 
-    pub(super) fn asking(checked: Checked, inner: S, request: Request<B>) -> Self {
+    pub(super) fn asking(
+        checked: Checked,
+        watching: Watching,
+        inner: S,
+        request: Request<B>,
+    ) -> Self {
         let asking = Asking {
             checked,
+            watching,
             inner,
             request,
         };
@@ -87,6 +96,7 @@ where
 impl<S, B, ResBody> Future for ResponseFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
+    ResBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
@@ -94,15 +104,17 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Calling { future } => {
+                StateProj::Calling { future, watching } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(response.map(ResponseBody::passed)));
+                    let watch = Watch::new(std::mem::take(watching), &response);
+                    let pass = |body| ResponseBody::passed(body, watch);
+                    return Poll::Ready(Ok(response.map(pass)));
                 }
                 StateProj::Refused { response } => {
                     let Some(response) = response.take() else {
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Ok(response.map(ResponseBody::reply)));
+                    return Poll::Ready(Ok(response.map(ResponseBody::refused)));
                 }
                 StateProj::Asking { asking } => {
                     let Some(waiting) = asking else {
@@ -113,6 +125,7 @@ where
                         return Poll::Pending;
                     };
                     let Asking {
+                        watching,
                         mut inner,
                         mut request,
                         ..
@@ -120,8 +133,10 @@ where
                     match checked {
                         Ok(extensions) => {
                             *request.extensions_mut() = extensions;
+                            watching.announce(request.extensions_mut());
                             State::Calling {
                                 future: inner.call(request),
+                                watching,
                             }
                         }
                         Err(response) => State::Refused {

@@ -3,11 +3,15 @@
 //! A stateless access token, such as a JWT, works until it expires. [`RequireSessionLayer`] looks up the
 //! session of the token for each request, so that the token dies with its session.
 
+mod body;
 mod check;
+#[cfg(feature = "ended")]
+mod ended;
 mod future;
 mod lookup;
 mod reply;
 mod service;
+mod stream;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +21,7 @@ use std::time::Duration;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
 use tower::Layer;
 
+pub use self::body::ResponseBody;
 pub use self::future::ResponseFuture;
 pub use self::lookup::{SessionFn, SessionLookup, session_fn, session_fn_with};
 pub use self::service::RequireSession;
@@ -76,7 +81,8 @@ use crate::cookies::AuthCookies;
 /// ```
 #[must_use = "a layer does nothing until it is added to a stack"]
 pub struct RequireSessionLayer<T> {
-    store: Arc<T>,
+    /// `None` for a layer that knows by itself which sessions have ended.
+    store: Option<Arc<T>>,
     find: FindSession,
     settings: Settings,
 }
@@ -86,6 +92,20 @@ struct Settings {
     optional: bool,
     removals: Box<[HeaderValue]>,
     timeout: Duration,
+    #[cfg(feature = "ended")]
+    ended: Option<ended::Ended>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            optional: false,
+            removals: Box::default(),
+            timeout: Duration::from_secs(5),
+            #[cfg(feature = "ended")]
+            ended: None,
+        }
+    }
 }
 
 /// The parts of a request that can name its session.
@@ -149,13 +169,9 @@ impl<T: SessionLookup> RequireSessionLayer<T> {
         F: for<'r> Fn(&Head<'r>) -> Option<Cow<'r, str>> + Send + Sync + 'static,
     {
         Self {
-            store: Arc::new(store),
+            store: Some(Arc::new(store)),
             find: Arc::new(session_id),
-            settings: Settings {
-                optional: false,
-                removals: Box::default(),
-                timeout: Duration::from_secs(5),
-            },
+            settings: Settings::default(),
         }
     }
 
@@ -216,7 +232,7 @@ impl<T: SessionLookup> RequireSessionLayer<T> {
 impl<T> Clone for RequireSessionLayer<T> {
     fn clone(&self) -> Self {
         Self {
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             find: Arc::clone(&self.find),
             settings: self.settings.clone(),
         }

@@ -1,7 +1,7 @@
 //! The answer to a request that is refused.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use crate::reply::ReplyBody;
@@ -61,20 +61,27 @@ impl Refusal {
 
     /// The status in the headers alone ("Trailers-Only" in gRPC over HTTP/2).
     fn grpc(self) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::default());
+        let headers = response.headers_mut();
+        let grpc = HeaderValue::from_static("application/grpc");
+        headers.insert(CONTENT_TYPE, grpc);
+        self.grpc_status(headers);
+        response
+    }
+
+    /// Adds the status and the message of a gRPC call, in its headers or in its trailers.
+    pub(super) fn grpc_status(self, headers: &mut HeaderMap) {
         let status = match self {
             Self::Ended | Self::NoSession => "16", // UNAUTHENTICATED
             Self::Unavailable => "14",             // UNAVAILABLE
         };
-        let mut response = Response::new(ReplyBody::default());
-        let headers = response.headers_mut();
         for (name, value) in [
-            (CONTENT_TYPE, "application/grpc"),
-            (HeaderName::from_static("grpc-status"), status),
+            ("grpc-status", status),
             // The texts are ASCII without `%`, so they need no percent-encoding.
-            (HeaderName::from_static("grpc-message"), self.text()),
+            ("grpc-message", self.text()),
         ] {
+            let name = HeaderName::from_static(name);
             headers.insert(name, HeaderValue::from_static(value));
         }
-        response
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower::Service;
 
 use super::Head;
+use super::body::ResponseBody;
 use super::check::{Check, First};
 use super::future::ResponseFuture;
 use super::lookup::SessionLookup;
-use crate::body::ResponseBody;
 use crate::csrf::content_type::is_grpc;
 
 /// Middleware that passes a request on only if its session is live.
@@ -46,6 +47,7 @@ impl<S, T, ReqBody, ResBody> Service<Request<ReqBody>> for RequireSession<S, T>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     T: SessionLookup,
+    ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -62,17 +64,23 @@ where
             headers: request.headers(),
             extensions: request.extensions(),
         };
-        let is_grpc = is_grpc(head.headers);
-        match self.check.first(&head, is_grpc) {
-            First::Pass => ResponseFuture::calling(self.inner.call(request)),
-            First::Refuse(response) => ResponseFuture::refused(response),
-            First::Ask(id) => {
+        match self.check.first(&head) {
+            First::Pass(watching) => {
+                watching.announce(request.extensions_mut());
+                ResponseFuture::calling(self.inner.call(request), watching)
+            }
+            First::Refuse(refusal) => {
+                let is_grpc = is_grpc(request.headers());
+                ResponseFuture::refused(self.check.refuse(refusal, is_grpc))
+            }
+            First::Ask(store, id, watching) => {
+                let is_grpc = is_grpc(request.headers());
                 // The service that was polled to readiness is the one to call.
                 let ready = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, ready);
                 let extensions = std::mem::take(request.extensions_mut());
-                let checked = Arc::clone(&self.check).ask(id, extensions, is_grpc);
-                ResponseFuture::asking(Box::pin(checked), ready, request)
+                let checked = Arc::clone(&self.check).ask(store, id, extensions, is_grpc);
+                ResponseFuture::asking(Box::pin(checked), watching, ready, request)
             }
         }
     }

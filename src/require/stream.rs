@@ -1,0 +1,116 @@
+//! The end of a stream with its session. Without the feature `ended`, a stream goes on.
+
+use std::fmt;
+#[cfg(feature = "ended")]
+use std::future::Future;
+#[cfg(feature = "ended")]
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+#[cfg(feature = "ended")]
+use http::HeaderMap;
+use http::{Extensions, Response};
+use http_body::{Body, Frame};
+#[cfg(feature = "ended")]
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+#[cfg(feature = "ended")]
+use super::reply::Refusal;
+#[cfg(feature = "ended")]
+use crate::csrf::content_type::is_grpc;
+#[cfg(feature = "ended")]
+use crate::ended::SessionEnded;
+
+/// The session whose end a response has to see, if any.
+#[derive(Default)]
+pub(super) struct Watching(#[cfg(feature = "ended")] pub(super) Option<SessionEnded>);
+
+impl Watching {
+    /// Tells the inner service of the session, for what has no response body that could end.
+    #[inline]
+    pub(super) fn announce(&self, extensions: &mut Extensions) {
+        #[cfg(feature = "ended")]
+        if let Some(session) = &self.0 {
+            extensions.insert(session.clone());
+        }
+        let _ = extensions;
+    }
+}
+
+/// Watches the session of a response body, if the body is a stream.
+#[derive(Default)]
+pub(super) struct Watch(#[cfg(feature = "ended")] Option<Box<Watched>>);
+
+#[cfg(feature = "ended")]
+struct Watched {
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Kept as long as the body, because the last handle forgets the session.
+    _session: SessionEnded,
+    is_grpc: bool,
+    has_ended: bool,
+}
+
+impl Watch {
+    /// Watches a response without an exact size. A response of a known size runs out by itself.
+    pub(super) fn new<B: Body>(watching: Watching, response: &Response<B>) -> Self {
+        #[cfg(feature = "ended")]
+        if let Some(session) = watching.0 {
+            if response.body().size_hint().exact().is_none() {
+                return Self(Some(Box::new(Watched {
+                    ended: Box::pin(session.waiting()),
+                    _session: session,
+                    is_grpc: is_grpc(response.headers()),
+                    has_ended: false,
+                })));
+            }
+        }
+        #[cfg(not(feature = "ended"))]
+        let _ = (watching, response);
+        Self::default()
+    }
+
+    /// The last frame, or `None` for no more frames, once the session has ended.
+    #[inline]
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        #[cfg(feature = "ended")]
+        if let Some(watched) = &mut self.0 {
+            return watched.poll_end(cx);
+        }
+        let _ = cx;
+        Poll::Pending
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        #[cfg(feature = "ended")]
+        if let Some(watched) = &self.0 {
+            return watched.has_ended;
+        }
+        false
+    }
+}
+
+#[cfg(feature = "ended")]
+impl Watched {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        if self.ended.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.has_ended = true;
+        let trailers = || {
+            let mut trailers = HeaderMap::new();
+            Refusal::Ended.grpc_status(&mut trailers);
+            Frame::trailers(trailers)
+        };
+        Poll::Ready(self.is_grpc.then(trailers))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
