@@ -100,3 +100,34 @@ fn a_rotated_token_takes_less_than_400_bytes_in_the_memory_store() {
     let bytes = counted.bytes_current / ROTATIONS;
     assert!(bytes < 400, "{bytes}");
 }
+
+#[cfg(feature = "ended")]
+#[test]
+fn a_request_whose_session_is_checked_allocates_nothing() {
+    use tower_logout::ended::EndedSessions;
+    use tower_logout::require::RequireSessionLayer;
+
+    #[derive(Clone)]
+    struct Claims(&'static str);
+
+    let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::spawn(following);
+        ended.ready().await;
+    });
+    let layer = RequireSessionLayer::new(&ended, |claims: &Claims| claims.0);
+    let mut service = layer.layer(service());
+    let mut request = Some(Request::get("/me").body(Full::default()).unwrap());
+    let extensions = request.as_mut().map(Request::extensions_mut);
+    extensions.unwrap().insert(Claims("1f0c"));
+    let counted = measure(|| {
+        let response = now(service.call(request.take().unwrap())).unwrap();
+        assert_eq!(response.status(), 200);
+        drop(response);
+    });
+    assert_eq!(counted.count_total, 0);
+}

@@ -179,6 +179,42 @@ async fn a_node_that_nobody_polls_any_more_is_stale() {
     assert_eq!(ended.check("a"), Err(Refused::Stale));
 }
 
+/// A log whose second page fails after a while, and comes at the second attempt.
+#[derive(Default)]
+struct Interrupted(AtomicUsize);
+
+#[async_trait]
+impl EndedLog for Interrupted {
+    async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
+        let page = vec![(SessionId::new("a"), Duration::from_secs(60))];
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(Page::partial(page, Cursor::new("1"))),
+            1 => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Err("the server is away".into())
+            }
+            _ => {
+                assert_eq!(since, Some(&Cursor::new("1")));
+                Ok(Page::new(Vec::new(), Cursor::new("1")))
+            }
+        }
+    }
+
+    fn retention(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_was_interrupted_counts_from_its_first_page() {
+    let (ended, following) = EndedSessions::builder().follow(Interrupted::default());
+    tokio::spawn(following);
+    ended.ready().await;
+    let age = ended.age().unwrap();
+    assert!(age >= Duration::from_millis(300), "{age:?}");
+    assert_eq!(ended.check("a"), Err(Refused::Ended));
+}
+
 #[tokio::test]
 async fn errors_are_reported_and_a_panic_of_the_callback_ends_nothing() {
     let log = TestLog::default();

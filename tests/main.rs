@@ -12,6 +12,8 @@ mod disconnect_timeout_panic;
 mod each_session_is_named_once;
 #[cfg(feature = "ended")]
 mod ended_sessions_are_followed;
+#[cfg(feature = "ended")]
+mod ended_sessions_are_refused;
 mod every_token_is_read;
 mod grpc_clients;
 mod grpc_streams;

@@ -12,7 +12,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
 
 use super::observe;
-use super::sessions::{EndedSessions, Reader};
+use super::sessions::{Begun, EndedSessions, Reader};
 use super::{Cursor, EndedLog};
 use crate::store::BoxError;
 
@@ -175,12 +175,21 @@ struct Follower<L> {
     on_error: Option<OnError>,
 }
 
+/// Where a reader is in a log.
+#[derive(Default)]
+struct Place {
+    cursor: Option<Cursor>,
+    /// A read of which some pages are missing. The next attempt goes on after the pages that came, and says nothing
+    /// of what was committed after the first one.
+    unfinished: Option<Begun>,
+}
+
 impl<L: EndedLog> Follower<L> {
     async fn run(&self) {
-        let mut cursor = None;
+        let mut place = Place::default();
         let mut delays = delays();
         loop {
-            let read = AssertUnwindSafe(self.read(&mut cursor)).catch_unwind();
+            let read = AssertUnwindSafe(self.read(&mut place)).catch_unwind();
             let error = match tokio::time::timeout(self.read_timeout, read).await {
                 Ok(Ok(Ok(()))) => None,
                 Ok(Ok(Err(error))) => Some(error),
@@ -225,16 +234,18 @@ impl<L: EndedLog> Follower<L> {
     }
 
     /// Reads all that was committed before the read began.
-    async fn read(&self, cursor: &mut Option<Cursor>) -> Result<(), BoxError> {
-        let begun = self.reader.begin();
+    async fn read(&self, place: &mut Place) -> Result<(), BoxError> {
+        let begun = place.unfinished.unwrap_or_else(|| self.reader.begin());
         loop {
-            let page = self.log.read(cursor.as_ref()).await?;
+            let page = self.log.read(place.cursor.as_ref()).await?;
             self.reader.add(&page.ended);
-            *cursor = Some(page.cursor);
+            place.cursor = Some(page.cursor);
             if page.is_complete {
+                place.unfinished = None;
                 self.reader.complete(begun);
                 return Ok(());
             }
+            place.unfinished = Some(begun);
         }
     }
 
