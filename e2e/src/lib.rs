@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod database;
+pub mod ended_log;
 pub mod own_table;
 pub mod prepared;
 pub mod process;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_logout::BoxError;
+use tower_logout::ended::EndedLog;
 use tower_logout::store::SessionPolicy;
 use tower_logout::testing::Conformance;
 use tower_logout_sqlx::{SqlPool, SqlStore, SqlStoreBuilder};
@@ -34,8 +35,10 @@ async fn serves(store: SqlStore) {
     let expiring = store
         .clone()
         .with_policy(SessionPolicy::new().with_lifetime(Duration::ZERO));
-    let suite = Conformance::new(store).with_subjects();
+    let suite = Conformance::new(store.clone()).with_subjects();
     suite.with_expiring(expiring).run().await.unwrap();
+    let log = store.ended_log().await.unwrap();
+    assert!(!log.read(None).await.unwrap().ended.is_empty());
 }
 
 /// The tables made by their owner, and a URL by which somebody else may work on their rows.
@@ -44,7 +47,7 @@ async fn a_user_may_work_on_rows(
     server: &Server,
     owner: &str,
     builder: SqlStoreBuilder,
-    [sessions, tokens, migrations]: [&str; 3],
+    [sessions, tokens, ended, migrations]: [&str; 4],
 ) {
     let database = owner.rsplit('/').next().unwrap();
     let user = format!("app_of_{database}");
@@ -76,11 +79,15 @@ async fn a_user_may_work_on_rows(
         .migrate(pool(kind, owner).await)
         .await
         .unwrap();
-    let grants = format!(
+    let mut grants = format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON {sessions} TO {grantee}; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON {tokens} TO {grantee}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {ended} TO {grantee}; \
          GRANT SELECT ON {migrations} TO {grantee}"
     );
+    if kind == Kind::MariaDb {
+        grants += &format!("; GRANT SELECT, UPDATE ON {ended}_counter TO {grantee}");
+    }
     run_as_owner(kind, owner, &grants).await;
     // It may be let into the database by the tables that are there.
     let as_user = if kind == Kind::Postgres || sessions.contains('.') {
@@ -92,9 +99,10 @@ async fn a_user_may_work_on_rows(
     serves(builder.build(pool(kind, &as_user).await).await.unwrap()).await;
 }
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     "tower_logout_sessions",
     "tower_logout_tokens",
+    "tower_logout_ended",
     "tower_logout_migrations",
 ];
 
@@ -118,6 +126,7 @@ async fn on_postgres_in_a_schema_under_another_prefix() {
     let tables = [
         "\"my auth\".out_sessions",
         "\"my auth\".out_tokens",
+        "\"my auth\".out_ended",
         "\"my auth\".out_migrations",
     ];
     a_user_may_work_on_rows(Kind::Postgres, server, &owner, builder, tables).await;
@@ -138,7 +147,8 @@ async fn on_mariadb_in_another_database_under_another_prefix() {
     };
     let other = server.new_database().await;
     let builder = SqlStore::builder().schema(&other).table_prefix("out_");
-    let tables = ["sessions", "tokens", "migrations"].map(|table| format!("{other}.out_{table}"));
+    let tables = ["sessions", "tokens", "ended", "migrations"];
+    let tables = tables.map(|table| format!("{other}.out_{table}"));
     let tables = tables.each_ref().map(String::as_str);
     a_user_may_work_on_rows(Kind::MariaDb, server, &owner, builder, tables).await;
 }
@@ -165,7 +175,10 @@ async fn of_a_sqlite_file_that_is_up_to_date_nothing_is_changed() {
             .fetch_all(&pool)
             .await
             .unwrap();
-    assert_eq!(tables, ["out_migrations", "out_sessions", "out_tokens"]);
+    assert_eq!(
+        tables,
+        ["out_ended", "out_migrations", "out_sessions", "out_tokens"]
+    );
 }
 
 #[tokio::test]

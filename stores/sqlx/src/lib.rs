@@ -48,6 +48,7 @@
 mod dialect;
 mod digest;
 mod encoding;
+mod ended;
 mod migrations;
 mod millis;
 mod names;
@@ -61,6 +62,7 @@ mod store;
 mod table;
 
 pub use self::digest::{ShortKey, TokenDigest};
+pub use self::ended::SqlEndedLog;
 pub use self::pool::SqlPool;
 pub use self::store::{SqlStore, SqlStoreBuilder};
 pub use self::table::{

@@ -32,16 +32,33 @@ struct Migration {
 
 /// The migrations in order. A released migration never changes. In MySQL, each statement of a migration has to be
 /// repeatable.
-fn migrations(dialect: Dialect) -> [Migration; 1] {
-    [Migration {
-        version: 1,
-        description: "sessions and tokens",
-        sql: match dialect {
-            Dialect::Sqlite => include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
-            Dialect::Postgres => include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
-            Dialect::MySql => include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
+fn migrations(dialect: Dialect) -> [Migration; 2] {
+    let (sessions, ended) = match dialect {
+        Dialect::Sqlite => (
+            include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
+            include_str!("../migrations/sqlite/2_ended_sessions.sql"),
+        ),
+        Dialect::Postgres => (
+            include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
+            include_str!("../migrations/postgres/2_ended_sessions.sql"),
+        ),
+        Dialect::MySql => (
+            include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
+            include_str!("../migrations/mysql/2_ended_sessions.sql"),
+        ),
+    };
+    [
+        Migration {
+            version: 1,
+            description: "sessions and tokens",
+            sql: sessions,
         },
-    }]
+        Migration {
+            version: 2,
+            description: "ended sessions",
+            sql: ended,
+        },
+    ]
 }
 
 impl Migration {

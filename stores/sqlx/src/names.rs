@@ -48,17 +48,17 @@ impl Names {
         Ok(())
     }
 
-    /// A statement with these names of tables and indexes. An index is in the schema of its table.
+    /// A statement with these names of tables, indexes, triggers and functions. An index and a trigger are in the
+    /// schema of their table.
     pub(crate) fn apply(&self, dialect: Dialect, sql: &str) -> String {
         let mut named = String::with_capacity(sql.len());
         let mut rest = sql;
         while let Some(start) = rest.find(WRITTEN) {
             let (before, from) = rest.split_at(start);
             named.push_str(before);
-            let is_of_index = before
-                .trim_end_matches(|char: char| !char.is_ascii_alphanumeric())
-                .ends_with("INDEX");
-            if let (Some(schema), false) = (&self.schema, is_of_index) {
+            let before = before.trim_end_matches(|char: char| !char.is_ascii_alphanumeric());
+            let is_beside_table = before.ends_with("INDEX") || before.ends_with("TRIGGER");
+            if let (Some(schema), false) = (&self.schema, is_beside_table) {
                 named.push_str(&dialect.quote(schema));
                 named.push('.');
             }
@@ -77,7 +77,7 @@ mod tests {
     const INDEX: &str = "CREATE UNIQUE INDEX tower_logout_a_b ON tower_logout_a (b)";
 
     #[test]
-    fn tables_are_in_the_schema_and_indexes_beside_them() {
+    fn tables_are_in_the_schema_and_indexes_and_triggers_beside_them() {
         let names = Names {
             prefix: "my_".into(),
             schema: Some("a\"b".into()),
@@ -85,6 +85,11 @@ mod tests {
         assert_eq!(
             names.apply(Dialect::Postgres, INDEX),
             "CREATE UNIQUE INDEX my_a_b ON \"a\"\"b\".my_a (b)"
+        );
+        let trigger = "CREATE TRIGGER tower_logout_a_b AFTER DELETE ON tower_logout_a";
+        assert_eq!(
+            names.apply(Dialect::Postgres, trigger),
+            "CREATE TRIGGER my_a_b AFTER DELETE ON \"a\"\"b\".my_a"
         );
         assert_eq!(
             names.apply(Dialect::MySql, "DELETE FROM tower_logout_a"),

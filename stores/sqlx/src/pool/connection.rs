@@ -8,6 +8,7 @@ use tower_logout::BoxError;
 
 use super::database::{Database, OnRow, Value};
 use super::lease::{Access, Lease};
+use super::own::Own;
 use super::terms::Terms;
 use crate::dialect::Dialect;
 
@@ -21,6 +22,16 @@ pub(super) trait Connections: fmt::Debug + Send + Sync {
         terms: &'p Terms,
         access: Access,
     ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>>;
+
+    /// Opens a connection outside the pool, with the options of the pool.
+    fn connect<'p>(
+        &'p self,
+        terms: &'p Terms,
+    ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>>;
+
+    /// The pool, if it is one of Postgres.
+    #[cfg(feature = "postgres")]
+    fn postgres(&self) -> Option<&sqlx::PgPool>;
 
     /// Runs statements in a transaction. MySQL commits after each statement that changes a schema.
     fn migrate<'p>(&'p self, sql: &'p Arc<str>) -> BoxFuture<'p, Result<(), sqlx::Error>>;
@@ -37,7 +48,7 @@ pub(super) trait Connection: Send {
         on_row: &'c mut OnRow<'_>,
     ) -> BoxFuture<'c, Result<u64, BoxError>>;
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<(), BoxError>>;
+    fn commit<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>>;
 }
 
 impl<DB: Database> Connections for sqlx::Pool<DB> {
@@ -54,6 +65,21 @@ impl<DB: Database> Connections for sqlx::Pool<DB> {
             let lease = Lease::take(self, terms, access).await?;
             Ok::<Box<dyn Connection>, _>(Box::new(lease))
         })
+    }
+
+    fn connect<'p>(
+        &'p self,
+        terms: &'p Terms,
+    ) -> BoxFuture<'p, Result<Box<dyn Connection>, BoxError>> {
+        Box::pin(async move {
+            let own = Own::connect(self, terms).await?;
+            Ok::<Box<dyn Connection>, _>(Box::new(own))
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(&self) -> Option<&sqlx::PgPool> {
+        (self as &dyn std::any::Any).downcast_ref()
     }
 
     fn migrate<'p>(&'p self, sql: &'p Arc<str>) -> BoxFuture<'p, Result<(), sqlx::Error>> {

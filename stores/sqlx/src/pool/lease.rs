@@ -132,12 +132,11 @@ impl<DB: Database> Connection for Lease<DB> {
         })
     }
 
-    fn commit(&mut self) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn commit<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>> {
         Box::pin(async move {
             let mut on_row = |_: &dyn super::Row| {};
             let (connection, watch) = self.parts()?;
-            let sql = "COMMIT".into();
-            let committed = DB::execute(connection, &sql, &mut on_row);
+            let committed = DB::execute(connection, sql, &mut on_row);
             watch.answer(committed).await?;
             self.open = false;
             Ok(())

@@ -5,6 +5,7 @@ mod database;
 pub(crate) mod failure;
 mod idle;
 mod lease;
+mod own;
 mod settings;
 mod terms;
 mod transaction;
@@ -17,13 +18,14 @@ use std::time::Duration;
 use tower_logout::BoxError;
 
 pub(crate) use self::database::{Row, Value};
+pub(crate) use self::own::OwnConnection;
 pub(crate) use self::terms::STATEMENT_TIMEOUT;
-pub(crate) use self::transaction::{Decode, Fetch, Transaction};
+pub(crate) use self::transaction::{Decode, Fetch, Rows, Transaction};
 
 use self::connection::{Connection, Connections};
 use self::lease::Access;
 use self::terms::Terms;
-use self::transaction::{Answer, Rows, Sql};
+use self::transaction::{Answer, Sql};
 use crate::dialect::Dialect;
 
 /// A pool of connections to SQLite, Postgres, MySQL or MariaDB, made from sqlx's own pool.
@@ -119,6 +121,24 @@ impl SqlPool {
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.connections.dialect()
+    }
+
+    /// Opens a connection outside the pool. Who reads on that connection waits for nobody who has all of the pool's.
+    pub(crate) async fn connect(&self) -> Result<OwnConnection, BoxError> {
+        let connection = self.connections.connect(&self.terms).await?;
+        let in_transactions = self.dialect() == Dialect::Postgres && !self.terms.prepares;
+        Ok(OwnConnection::new(connection, in_transactions))
+    }
+
+    /// The pool, if it is one of Postgres.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn postgres(&self) -> Option<&sqlx::PgPool> {
+        self.connections.postgres()
+    }
+
+    /// How long an answer is waited for.
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.terms.limit
     }
 
     /// Runs statements that change the schema.

@@ -76,8 +76,13 @@ impl Transaction {
         Answer::to(&mut *self.0, sql, values, decode).await
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), BoxError> {
-        self.0.commit().await
+    pub(crate) async fn commit(self) -> Result<(), BoxError> {
+        self.commit_by(&"COMMIT".into()).await
+    }
+
+    /// Commits by statements of which the last one is `COMMIT`, in one round trip.
+    pub(crate) async fn commit_by(mut self, sql: &Sql) -> Result<(), BoxError> {
+        self.0.commit(sql).await
     }
 
     /// Commits what was done, or rolls back what failed.

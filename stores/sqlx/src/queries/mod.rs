@@ -1,5 +1,6 @@
 //! The statements over the store's own tables: each with its text, its values and its answer.
 
+mod ended;
 mod revocation;
 mod session;
 
@@ -19,11 +20,11 @@ use crate::pool::Row;
 pub(crate) const BATCH: usize = 50;
 
 /// The statements, with the names of the tables and in the SQL of the database. `?…` in a text stands for as
-/// many parameters as [`BATCH`] says.
+/// many parameters as [`BATCH`] says, and `?#` for as many rows of a number and a session id.
 #[derive(Debug)]
 pub(crate) struct Queries {
     dialect: Dialect,
-    names: Names,
+    pub(crate) names: Names,
     /// The text as it is written here → the text that the database reads.
     texts: RwLock<HashMap<&'static str, Arc<str>>>,
 }
@@ -60,7 +61,10 @@ impl Queries {
             return Arc::clone(sql);
         }
         drop(known);
-        let mut sql = text.replace("?…", &["?"; BATCH].join(", "));
+        let rows = (1..=BATCH).map(|number| format!("SELECT {number} AS number, ? AS session_id"));
+        let mut sql = text
+            .replace("?…", &["?"; BATCH].join(", "))
+            .replace("?#", &rows.collect::<Vec<_>>().join(" UNION ALL "));
         if self.dialect == Dialect::Sqlite {
             // The transaction has locked the whole database.
             sql = sql

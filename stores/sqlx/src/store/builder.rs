@@ -17,7 +17,8 @@ use crate::row_security::check_row_security;
 /// # Rights
 ///
 /// The user who connects needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the tables
-/// `tower_logout_sessions` and `tower_logout_tokens`, and `SELECT` on `tower_logout_migrations`.
+/// `tower_logout_sessions`, `tower_logout_tokens`, `tower_logout_ended` and, in MySQL,
+/// `tower_logout_ended_counter`, and `SELECT` on `tower_logout_migrations`.
 /// [`migrate`](Self::migrate) creates the tables, as another user if necessary.
 ///
 /// ```
@@ -131,7 +132,7 @@ impl SqlStoreBuilder {
         migrations::migrate(&pool, &self.names).await?;
         if !self.policies_allow_all {
             let schema = self.names.schema.as_deref().unwrap_or_default();
-            for table in ["sessions", "tokens"] {
+            for table in ["sessions", "tokens", "ended"] {
                 let table = format!("{}{table}", self.names.prefix);
                 check_row_security(&pool, schema, &table).await?;
             }

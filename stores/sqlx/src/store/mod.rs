@@ -12,6 +12,7 @@ use tower_logout::store::SessionPolicy;
 pub use self::builder::SqlStoreBuilder;
 
 use crate::digest::{Hash, ShortKey};
+use crate::ended::{Bell, SqlEndedLog};
 use crate::pool::SqlPool;
 use crate::queries::Queries;
 
@@ -57,6 +58,7 @@ pub struct SqlStore {
     pub(crate) queries: Arc<Queries>,
     hash: Hash,
     policy: SessionPolicy,
+    bell: Arc<Bell>,
 }
 
 impl SqlStore {
@@ -106,6 +108,7 @@ impl SqlStore {
 
     fn over(pool: SqlPool, queries: Queries) -> Self {
         Self {
+            bell: Arc::new(Bell::new(&queries.names)),
             queries: Arc::new(queries),
             pool,
             hash: Hash::Sha256,
@@ -130,6 +133,43 @@ impl SqlStore {
     pub fn with_policy(mut self, policy: SessionPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// Opens the log of the sessions that were ended, from which each node learns that their access tokens are dead.
+    ///
+    /// The log is read on a connection of its own, which is opened with the options of the pool. The hooks of the
+    /// pool, such as `after_connect`, do not run for that connection. In Postgres, a third connection listens for
+    /// news. [`SqlEndedLog`] says what is logged.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be reached, or the table cannot be read.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_logout::BoxError> {
+    /// use tower_logout::ended::EndedLog;
+    /// use tower_logout::{Token, TokenStore};
+    /// use tower_logout::store::SessionStore;
+    /// use tower_logout_sqlx::SqlStore;
+    ///
+    /// let store = SqlStore::connect("sqlite::memory:").await?;
+    /// let token = Token::generate()?;
+    /// let session = store.open("alice", &token).await?;
+    /// store.revoke(&token).await?;
+    ///
+    /// let log = store.ended_log().await?;
+    /// let page = log.read(None).await?;
+    /// assert_eq!(page.ended[0].0, session.id);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    pub async fn ended_log(&self) -> Result<SqlEndedLog, BoxError> {
+        let retention = self.policy.ended_retention();
+        SqlEndedLog::open(&self.pool, &self.queries.names, &self.bell, retention).await
     }
 
     /// Keeps tokens as HMAC-SHA-256 under a key that the database does not hold (a pepper). By default tokens

@@ -10,6 +10,9 @@ use crate::pool::Transaction;
 use crate::pool::failure::rows_are_kept;
 use crate::queries::{BATCH, Ended};
 
+/// How long after its expiry a session is logged, in milliseconds: as long as in the triggers of the databases.
+const SLACK: i64 = 2 * 60 * 1000;
+
 #[async_trait]
 impl TokenStore for SqlStore {
     async fn revoke(&self, token: &Token) -> Result<Revocation, BoxError> {
@@ -17,12 +20,16 @@ impl TokenStore for SqlStore {
         let digest = self.hash.digest(token);
         if !self.pool.dialect().returns_deleted() {
             let mut transaction = self.pool.begin().await?;
-            let ended = self.end_in_two_steps(&mut transaction, &digest, now).await;
-            return transaction.finish(ended).await;
+            let ended = self.end_in_two_steps(&mut transaction, &digest, now);
+            let ended = ended.await?;
+            return self.finish_revocation(transaction, ended, now).await;
         }
         let ended = self.queries.end_by_token(&self.pool, &digest, now).await?;
         if ended.is_empty() && self.queries.is_member(&self.pool, &digest, now).await? {
             return Err(rows_are_kept());
+        }
+        if !ended.is_empty() {
+            self.bell.ring(&self.pool);
         }
         Ok(revocation(ended, now))
     }
@@ -39,9 +46,11 @@ impl SubjectStore for SqlStore {
 
     async fn revoke_subject(&self, subject: &str, keep: &[Token]) -> Result<Revocation, BoxError> {
         let keep: Vec<_> = keep.iter().map(|token| self.hash.digest(token)).collect();
+        let now = Millis::now();
         let mut transaction = self.pool.begin().await?;
-        let ended = self.end_subject(&mut transaction, subject, &keep).await;
-        transaction.finish(ended).await
+        let ended = self.end_subject(&mut transaction, subject, &keep, now);
+        let ended = ended.await?;
+        self.finish_revocation(transaction, ended, now).await
     }
 }
 
@@ -64,12 +73,46 @@ impl SqlStore {
         transaction: &mut Transaction,
         digest: &[u8],
         now: Millis,
-    ) -> Result<Revocation, BoxError> {
+    ) -> Result<Vec<Ended>, BoxError> {
         let locked = self.queries.lock_by_token(transaction, digest, now).await?;
         if let Some(session) = &locked {
             self.end(transaction, &session.id).await?;
         }
-        Ok(revocation(locked, now))
+        Ok(locked.into_iter().collect())
+    }
+
+    /// Commits a revocation, and names the sessions.
+    async fn finish_revocation(
+        &self,
+        transaction: Transaction,
+        ended: Vec<Ended>,
+        now: Millis,
+    ) -> Result<Revocation, BoxError> {
+        // A session that expired a moment ago may live on by another clock.
+        let since = Millis(now.0 - SLACK);
+        let alive = ended.iter().filter(|session| session.expires_at > since);
+        let ids: Vec<_> = alive.map(|session| &*session.id).collect();
+        self.finish(transaction, &ids).await?;
+        Ok(revocation(ended, now))
+    }
+
+    /// Commits the end of these sessions together with their entries in the log.
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction,
+        ended: &[&str],
+    ) -> Result<(), BoxError> {
+        let logged: &[_] = if self.policy.ended_retention().is_zero() {
+            &[]
+        } else {
+            ended
+        };
+        let commit = self.queries.log_ended(&mut transaction, logged).await?;
+        transaction.commit_by(&commit).await?;
+        if !ended.is_empty() {
+            self.bell.ring(&self.pool);
+        }
+        Ok(())
     }
 
     async fn end_subject(
@@ -77,8 +120,8 @@ impl SqlStore {
         transaction: &mut Transaction,
         subject: &str,
         keep: &[Vec<u8>],
-    ) -> Result<Revocation, BoxError> {
-        let now = Millis::now();
+        now: Millis,
+    ) -> Result<Vec<Ended>, BoxError> {
         let mut sessions = self.queries.lock_by_subject(transaction, subject).await?;
         for digest in keep {
             if let Some(kept) = self.queries.live(transaction, digest, now).await? {
@@ -90,7 +133,7 @@ impl SqlStore {
                 return Err(rows_are_kept());
             }
         }
-        Ok(revocation(sessions, now))
+        Ok(sessions)
     }
 }
 

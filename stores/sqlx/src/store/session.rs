@@ -23,8 +23,14 @@ impl SessionStore for SqlStore {
 
     async fn rotate(&self, presented: &Token, next: &Token) -> Result<Rotation, BoxError> {
         let mut transaction = self.pool.begin().await?;
-        let rotated = self.replace(&mut transaction, presented, next).await;
-        transaction.finish(rotated).await
+        let rotated = self.replace(&mut transaction, presented, next).await?;
+        match &rotated {
+            Rotation::Reused(id) | Rotation::Exhausted(id) => {
+                self.finish(transaction, &[id.as_str()]).await?;
+            }
+            _ => transaction.commit().await?,
+        }
+        Ok(rotated)
     }
 
     fn reuse_leeway(&self) -> Duration {
@@ -44,11 +50,15 @@ impl SessionStore for SqlStore {
     }
 
     async fn delete_expired(&self, at_most: u32) -> Result<u32, BoxError> {
-        let now = Millis::now();
-        let deleted = self
-            .queries
-            .delete_expired(&self.pool, now, at_most)
-            .await?;
+        let (now, queries) = (Millis::now(), &self.queries);
+        queries.mark_expired(&self.pool, now, at_most).await?;
+        let deleted = queries.delete_expired(&self.pool, now, at_most).await?;
+        let retention = self.policy.ended_retention();
+        let forgotten = queries.shorten_log(&self.pool, retention, at_most).await?;
+        if forgotten >= at_most.into() {
+            // There may be more in the log.
+            return Ok(at_most);
+        }
         Ok(u32::try_from(deleted).unwrap_or(at_most))
     }
 }

@@ -1,0 +1,134 @@
+//! The statements that write and shorten the log of ended sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_logout::BoxError;
+
+use super::{BATCH, Queries};
+use crate::dialect::Dialect;
+use crate::ended::sql::{mysql_now, postgres_now, sqlite_now};
+use crate::millis::Millis;
+use crate::pool::{SqlPool, Transaction, Value};
+
+impl Queries {
+    /// Writes ended sessions to the log of MySQL, where no trigger does so, and returns the statements that commit.
+    ///
+    /// From here to the commit, the transaction holds the lock of the counter. So positions are in the order of
+    /// the commits, and nothing may follow but the commit.
+    pub(crate) async fn log_ended(
+        &self,
+        transaction: &mut Transaction,
+        ended: &[&str],
+    ) -> Result<Arc<str>, BoxError> {
+        if self.dialect != Dialect::MySql || ended.is_empty() {
+            return Ok("COMMIT".into());
+        }
+        let mut logged = 0;
+        if let [id] = ended {
+            let sql = self.sql(concat!(
+                "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
+                 SELECT position + 1, ?, ",
+                mysql_now!(),
+                " FROM tower_logout_ended_counter WHERE id = 1 FOR UPDATE"
+            ));
+            logged += transaction.execute(&sql, &[Value::Text(id)]).await?;
+        } else {
+            // One statement for any number: an empty id is none.
+            let sql = self.sql(concat!(
+                "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
+                 SELECT position + ? + number, session_id, ",
+                mysql_now!(),
+                " FROM tower_logout_ended_counter JOIN (?#) AS ended \
+                 WHERE id = 1 AND session_id <> '' FOR UPDATE"
+            ));
+            for (batch, ids) in ended.chunks(BATCH).enumerate() {
+                let offset = i64::try_from(batch * BATCH).unwrap_or(i64::MAX);
+                let mut values = vec![Value::Int(offset)];
+                values.extend(ids.iter().map(|id| Value::Text(id)));
+                values.resize(1 + BATCH, Value::Text(""));
+                logged += transaction.execute(&sql, &values).await?;
+            }
+        }
+        let count = ended.len();
+        if logged != count as u64 {
+            return Err(format!(
+                "{logged} of {count} ended sessions could be logged: the table {}ended_counter has lost its row",
+                self.names.prefix
+            )
+            .into());
+        }
+        let advance = format!(
+            "UPDATE tower_logout_ended_counter SET position = position + {count} WHERE id = 1; COMMIT"
+        );
+        Ok(self.names.apply(self.dialect, &advance).into())
+    }
+
+    /// Marks the expired sessions that are about to be deleted. The trigger of the log takes the others for ended
+    /// ones if they expired a moment ago.
+    pub(crate) async fn mark_expired(
+        &self,
+        pool: &SqlPool,
+        now: Millis,
+        at_most: u32,
+    ) -> Result<(), BoxError> {
+        /// More than the trigger allows for clocks that differ.
+        const RECENT: i64 = 10 * 60 * 1000;
+
+        if self.dialect == Dialect::MySql {
+            return Ok(());
+        }
+        let sql = self.sql(
+            "UPDATE tower_logout_sessions SET expires_at = 0 WHERE id IN \
+             (SELECT id FROM tower_logout_sessions WHERE expires_at > ? AND expires_at <= ? \
+              ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)",
+        );
+        let [since, now] = [now.0 - RECENT, now.0].map(Value::Int);
+        let values = [since, now, Value::Int(at_most.into())];
+        pool.execute(&sql, &values).await?;
+        Ok(())
+    }
+
+    /// Deletes some entries of the log that no longer matter, and returns how many.
+    pub(crate) async fn shorten_log(
+        &self,
+        pool: &SqlPool,
+        retention: Duration,
+        at_most: u32,
+    ) -> Result<u64, BoxError> {
+        let at_most = Value::Int(at_most.into());
+        let retention = Value::Int(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+        let (sql, values) = match self.dialect {
+            // The entries are nearly in the order of their times, so that no index on the times is needed.
+            Dialect::Sqlite => (
+                self.sql(concat!(
+                    "DELETE FROM tower_logout_ended WHERE position IN \
+                     (SELECT position FROM tower_logout_ended ORDER BY position LIMIT ?) AND ended_at <= ",
+                    sqlite_now!(),
+                    " - ?"
+                )),
+                [at_most, retention],
+            ),
+            Dialect::MySql => (
+                self.sql(concat!(
+                    "DELETE entry FROM tower_logout_ended AS entry JOIN \
+                     (SELECT position FROM tower_logout_ended ORDER BY position LIMIT ?) AS oldest \
+                     ON oldest.position = entry.position WHERE entry.ended_at <= ",
+                    mysql_now!(),
+                    " - ?"
+                )),
+                [at_most, retention],
+            ),
+            Dialect::Postgres => (
+                self.sql(concat!(
+                    "DELETE FROM tower_logout_ended WHERE (xid, session_id) IN \
+                     (SELECT xid, session_id FROM tower_logout_ended WHERE ended_at <= ",
+                    postgres_now!(),
+                    " - ?::BIGINT ORDER BY ended_at LIMIT ?::BIGINT FOR UPDATE SKIP LOCKED)"
+                )),
+                [retention, at_most],
+            ),
+        };
+        pool.execute(&sql, &values).await
+    }
+}
