@@ -383,8 +383,10 @@ impl ByHand {
             write!(pointer, "{byte:02x}").unwrap();
         }
         let id: String = connection.get(&pointer).await.unwrap();
-        let mut revoke = self.script.key(format!("tower-logout:session:{{{id}}}"));
-        revoke.key(format!("tower-logout:rotated:{{{id}}}")).arg(0);
+        let bucket = u8::from_str_radix(&id[..2], 16).unwrap() >> 2;
+        let tag = format!("{{tower-logout:{bucket:02x}}}");
+        let mut revoke = self.script.key(format!("{tag}:session:{id}"));
+        revoke.key(format!("{tag}:rotated:{id}")).arg(0);
         let ended: Vec<String> = revoke.invoke_async(&mut connection).await.unwrap();
         if !self.cleans_up {
             return;

@@ -202,7 +202,9 @@ async fn if_one_session_of_a_subject_cannot_be_ended_the_outcome_names_the_other
     store.rotate(&rotated, &live).await.unwrap();
     // A key of the wrong type.
     let mut connection = connection(&server).await;
-    let session = format!("tower-logout:session:{{{id}}}");
+    let mut keys = redis::cmd("KEYS");
+    keys.arg(format!("*:session:{id}"));
+    let (session,): (String,) = keys.query_async(&mut connection).await.unwrap();
     let mut set = redis::cmd("SET");
     let () = set
         .arg(&session)

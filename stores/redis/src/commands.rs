@@ -10,7 +10,7 @@ use tower_logout::store::{Session, SessionId, SessionPolicy, TokenTaken, Transie
 
 use super::connection::RedisConnection;
 use super::error::store_error;
-use super::keys::Keys;
+use super::keys::{Keys, SessionKeys};
 use super::scripts::{REVOKE, Scripts};
 
 /// How much longer than a session its pointers live, in milliseconds. The clocks of two nodes differ,
@@ -73,7 +73,7 @@ impl Commands {
     }
 
     pub(super) async fn session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
-        let (session, _) = self.keys.session(id.as_str());
+        let SessionKeys { session, .. } = self.keys.session(id.as_str());
         let mut connection = self.connection.clone();
         let fields = connection.hmget(session, &["subject", "expires"]).await;
         let fields: (Option<String>, Option<i64>) = fields.map_err(store_error)?;
@@ -195,7 +195,7 @@ impl Commands {
         id: &str,
         digest: Option<&str>,
     ) -> Result<(Option<Ended>, Result<(), BoxError>), BoxError> {
-        let (session, rotated) = self.keys.session(id);
+        let SessionKeys { session, rotated } = self.keys.session(id);
         let timeout = to_millis(replicas.timeout);
         let mut commands = redis::pipe();
         commands.cmd("EVAL").arg(REVOKE).arg(2);
@@ -222,7 +222,7 @@ impl Commands {
     }
 
     fn session_script<'s>(&self, script: &'s Script, id: &str) -> ScriptInvocation<'s> {
-        let (session, rotated) = self.keys.session(id);
+        let SessionKeys { session, rotated } = self.keys.session(id);
         let mut invocation = script.key(session);
         invocation.key(rotated);
         invocation

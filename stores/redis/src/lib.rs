@@ -34,6 +34,16 @@
 //! a little more than 3 MB for a session of 30 days that rotates every five minutes. The server deletes
 //! what has expired, by its own clock.
 //!
+//! | key, with the prefix `tower-logout` | type | what it holds |
+//! |---|---|---|
+//! | `tower-logout:token:<digest>` | string | the pointer from a token to its session |
+//! | `tower-logout:subject:<subject>` | sorted set | the sessions of a subject |
+//! | `{tower-logout:2a}:session:<id>` | hash | a session |
+//! | `{tower-logout:2a}:rotated:<id>` | sorted set | the rotated tokens of the session |
+//!
+//! `2a` is the bucket of the session: the first 6 bits of its id, from `00` to `3f`. So a user of the
+//! server needs rights to `~tower-logout:*` and to `~{tower-logout:*`.
+//!
 //! # What a crash keeps
 //!
 //! An acknowledged revocation has ended the session in the server's memory. Your settings decide what
@@ -52,8 +62,9 @@
 //!
 //! # In a cluster
 //!
-//! Both keys of a session lie in one slot, by a hash tag. The pointers of its tokens, and the list of a
-//! subject's sessions, may lie on other nodes.
+//! All keys of a bucket lie in one slot, by a hash tag, so that a script can change them together. With 64
+//! buckets, the sessions use up to 64 slots, and other ones for each prefix. The pointers of the tokens,
+//! and the list of a subject's sessions, may lie on other nodes.
 //!
 //! Connect by [`RedisStore::connect_cluster`] or by a [`ClusterClient`](redis::cluster::ClusterClient):
 //! the store replaces a connection that stops answering. It cannot replace a

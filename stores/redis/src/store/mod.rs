@@ -131,7 +131,7 @@ impl RedisStore {
 
     /// The prefix of all keys. Default: `tower-logout`.
     ///
-    /// An opening brace in the prefix is written as `%7B`, because the first braces of a key choose its
+    /// A brace in the prefix is written as `%7B` or `%7D`, because the first braces of a key choose its
     /// slot in a cluster.
     ///
     /// ```no_run
