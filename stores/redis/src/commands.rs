@@ -9,6 +9,7 @@ use tower_logout::BoxError;
 use tower_logout::store::{Session, SessionId, SessionPolicy, TokenTaken, Transient};
 
 use super::connection::RedisConnection;
+use super::ended::entry;
 use super::error::store_error;
 use super::keys::{Keys, SessionKeys};
 use super::scripts::{REVOKE, Scripts};
@@ -20,7 +21,7 @@ const SLACK: i64 = 10 * 60 * 1000;
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
     pub(super) keys: Keys,
-    connection: RedisConnection,
+    pub(super) connection: RedisConnection,
     scripts: Arc<Scripts>,
 }
 
@@ -157,7 +158,7 @@ impl Commands {
         next: &str,
         policy: &SessionPolicy,
     ) -> Result<Rotated, BoxError> {
-        let mut rotate = self.session_script(&self.scripts.rotate, id);
+        let mut rotate = self.ending_script(&self.scripts.rotate, id, policy);
         rotate
             .arg(presented)
             .arg(next)
@@ -180,8 +181,9 @@ impl Commands {
         &self,
         id: &str,
         digest: Option<&str>,
+        policy: &SessionPolicy,
     ) -> Result<Option<Ended>, BoxError> {
-        let mut revoke = self.session_script(&self.scripts.revoke, id);
+        let mut revoke = self.ending_script(&self.scripts.revoke, id, policy);
         revoke.arg(0).arg(digest);
         let ended: Option<Vec<String>> = self.invoke(&revoke).await?;
         Ok(ended.map(|ended| Ended::new(ended.into_iter())))
@@ -194,12 +196,20 @@ impl Commands {
         replicas: Replicas,
         id: &str,
         digest: Option<&str>,
+        policy: &SessionPolicy,
     ) -> Result<(Option<Ended>, Result<(), BoxError>), BoxError> {
-        let SessionKeys { session, rotated } = self.keys.session(id);
+        let SessionKeys {
+            session,
+            rotated,
+            log,
+        } = self.keys.session(id);
+        let (field, value) = entry(id);
         let timeout = to_millis(replicas.timeout);
         let mut commands = redis::pipe();
-        commands.cmd("EVAL").arg(REVOKE).arg(2);
-        commands.arg(&session).arg(rotated).arg(1).arg(digest);
+        commands.cmd("EVAL").arg(REVOKE).arg(3);
+        commands.arg(&session).arg(rotated).arg(log);
+        commands.arg(to_millis(policy.ended_retention()));
+        commands.arg(field).arg(value).arg(1).arg(digest);
         // Zero would wait without end.
         commands
             .cmd("WAIT")
@@ -222,9 +232,28 @@ impl Commands {
     }
 
     fn session_script<'s>(&self, script: &'s Script, id: &str) -> ScriptInvocation<'s> {
-        let SessionKeys { session, rotated } = self.keys.session(id);
+        let SessionKeys {
+            session, rotated, ..
+        } = self.keys.session(id);
         let mut invocation = script.key(session);
         invocation.key(rotated);
+        invocation
+    }
+
+    /// A script that may end a session, and then adds the session to the log.
+    fn ending_script<'s>(
+        &self,
+        script: &'s Script,
+        id: &str,
+        policy: &SessionPolicy,
+    ) -> ScriptInvocation<'s> {
+        let (field, value) = entry(id);
+        let mut invocation = self.session_script(script, id);
+        invocation
+            .key(self.keys.session(id).log)
+            .arg(to_millis(policy.ended_retention()))
+            .arg(field)
+            .arg(value);
         invocation
     }
 

@@ -7,6 +7,7 @@ use redis::sentinel::SentinelClient;
 use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::cluster;
+use super::ended::Source;
 use super::error::{extract_error, extract_errors, is_read_only};
 use super::reconnect::Reconnecting;
 
@@ -80,6 +81,21 @@ impl RedisConnection {
             Kind::Cluster(cluster) => Kind::Cluster(cluster.connect().await?),
             managed @ Kind::Managed(_) => managed,
         }))
+    }
+
+    /// Where to make more connections to the same servers, or nothing for a connection of the
+    /// application.
+    pub(super) fn source(&self) -> Option<Source> {
+        match &self.0 {
+            Kind::Server(server) => server.client().map(Source::Server),
+            Kind::Sentinel(sentinel) => sentinel.client().map(Source::Sentinel),
+            Kind::Cluster(cluster) => cluster.client().map(Source::Cluster),
+            Kind::Managed(_) => None,
+        }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.0, Kind::Cluster(_))
     }
 
     /// Sends commands as one pipeline to the primary that holds a key.

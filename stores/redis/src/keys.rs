@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::ended::raw_id;
+
+/// How many buckets the sessions share.
+pub(super) const BUCKETS: u8 = 64;
+
 /// The names of all keys contain one prefix. In a cluster, the hash tag of a key chooses its slot: the
 /// text between the first braces. The keys of a session start with such a tag: the prefix, and the
 /// number of a bucket. So the prefix must not contain a brace.
@@ -21,6 +26,8 @@ pub(super) struct SessionKeys {
     pub(super) session: String,
     /// Its rotated tokens: a sorted set.
     pub(super) rotated: String,
+    /// The log of its bucket.
+    pub(super) log: String,
 }
 
 impl Keys {
@@ -36,8 +43,10 @@ impl Keys {
     }
 
     pub(super) fn session(&self, id: &str) -> SessionKeys {
-        let tag = self.tag(bucket(id));
+        let bucket = bucket(id);
+        let tag = self.tag(bucket);
         SessionKeys {
+            log: self.log(bucket),
             session: format!("{tag}:session:{id}"),
             rotated: format!("{tag}:rotated:{id}"),
         }
@@ -46,6 +55,16 @@ impl Keys {
     /// The ids of a subject's sessions: a sorted set.
     pub(super) fn subject(&self, subject: &str) -> String {
         format!("{}:subject:{subject}", self.prefix)
+    }
+
+    /// The ended sessions of a bucket: a stream.
+    pub(super) fn log(&self, bucket: u8) -> String {
+        format!("{}:ended", self.tag(bucket))
+    }
+
+    /// In a cluster, tells readers that the log has news: a stream of one entry.
+    pub(super) fn bell(&self) -> String {
+        format!("{}:bell", self.prefix)
     }
 
     fn tag(&self, bucket: u8) -> String {
@@ -58,13 +77,6 @@ impl Keys {
 fn bucket(id: &str) -> u8 {
     let first = raw_id(id).map_or_else(|| Sha256::digest(id)[0], |[first, ..]| first);
     first >> 2
-}
-
-/// The bytes of an id of 32 lower-case hexadecimal digits.
-fn raw_id(id: &str) -> Option<[u8; 16]> {
-    let mut raw = [0; 16];
-    let is_lower_case = !id.bytes().any(|byte| byte.is_ascii_uppercase());
-    (is_lower_case && hex::decode_to_slice(id, &mut raw).is_ok()).then_some(raw)
 }
 
 #[cfg(test)]
@@ -94,6 +106,7 @@ mod tests {
             let tag = hash_tag(&keys.session);
             assert!(tag.ends_with(":2a"), "{}", keys.session);
             assert_eq!(hash_tag(&keys.rotated), tag, "{}", keys.rotated);
+            assert_eq!(hash_tag(&keys.log), tag, "{}", keys.log);
         }
     }
 
@@ -102,9 +115,16 @@ mod tests {
         let keys = Keys::new("app");
         assert_eq!(keys.pointer("0a"), "app:token:0a");
         assert_eq!(keys.subject("alice"), "app:subject:alice");
-        let SessionKeys { session, rotated } = keys.session(ID);
+        assert_eq!(keys.bell(), "app:bell");
+        let SessionKeys {
+            session,
+            rotated,
+            log,
+        } = keys.session(ID);
         assert_eq!(session, format!("{{app:2a}}:session:{ID}"));
         assert_eq!(rotated, format!("{{app:2a}}:rotated:{ID}"));
+        assert_eq!(log, "{app:2a}:ended");
+        assert_eq!(keys.log(0x2a), log);
         for (id, bucket) in [
             ("", "38"),
             ("1f0c", "0c"),
@@ -126,7 +146,7 @@ mod tests {
         assert!(sizes.iter().all(|size| (800..1200).contains(size)));
         let keys = |prefix| {
             let keys = Keys::new(prefix);
-            (0..64).map(move |bucket| keys.tag(bucket))
+            (0..BUCKETS).map(move |bucket| keys.tag(bucket))
         };
         let tags: HashSet<_> = keys("app").chain(keys("other")).collect();
         assert_eq!(tags.len(), 128);

@@ -82,6 +82,7 @@ mod cluster;
 mod commands;
 mod connection;
 mod detach;
+mod ended;
 mod error;
 mod keys;
 mod reconnect;
@@ -91,4 +92,5 @@ mod server;
 mod store;
 
 pub use self::connection::RedisConnection;
+pub use self::ended::RedisEndedLog;
 pub use self::store::RedisStore;

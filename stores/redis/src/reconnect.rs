@@ -91,6 +91,10 @@ impl<C: Connect> Reconnecting<C> {
         }
     }
 
+    pub(super) fn client(&self) -> Option<Arc<Mutex<C>>> {
+        self.client.clone()
+    }
+
     pub(super) async fn connect(self) -> RedisResult<Self> {
         self.current().await?;
         Ok(self)

@@ -1,4 +1,6 @@
--- The head of each script that works on a session. KEYS: session, rotated tokens.
+-- The head of each script that works on a session. KEYS: session, rotated tokens. A script that may end
+-- the session has more: KEYS[3] is the log of ended sessions, and ARGV[1] to ARGV[3] are how long the log
+-- keeps an entry, and the field and the value of the entry.
 -- The session is a hash. Its rotated tokens are a sorted set of digests, scored by their expiry.
 -- Only the server's clock decides what has expired. All times are in milliseconds.
 local subject, newest, expires, sibling, sibling_expires = unpack(redis.call(
@@ -28,6 +30,12 @@ end
 
 -- Ends the session, and appends its subject and the digests of its tokens to the answer.
 local function end_session(answer)
+  -- The entry comes first. A command that fails ends the script, and the session must not be gone then.
+  if ARGV[1] ~= '0' then
+    local oldest = math.max(now() - ARGV[1], 0)
+    redis.call('XADD', KEYS[3], 'MINID', '~', number(oldest), '*', ARGV[2], ARGV[3])
+    redis.call('PEXPIRE', KEYS[3], ARGV[1])
+  end
   answer[#answer + 1] = subject
   answer[#answer + 1] = newest
   if sibling then

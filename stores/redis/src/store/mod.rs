@@ -14,6 +14,7 @@ use tower_logout::{BoxError, Token};
 use super::cleanup::{Cleaner, Garbage};
 use super::commands::{Commands, Ended, Replicas};
 use super::connection::RedisConnection;
+use super::ended::{RedisEndedLog, Ringer};
 use super::error::store_error;
 use super::keys::Keys;
 use super::{cluster, sentinel};
@@ -41,6 +42,7 @@ pub struct RedisStore {
     policy: SessionPolicy,
     replicas: Option<Replicas>,
     cleaner: Cleaner,
+    ringer: Ringer,
 }
 
 impl RedisStore {
@@ -123,6 +125,7 @@ impl RedisStore {
         let connection = connection.into();
         Self {
             cleaner: Cleaner::new(connection.clone()),
+            ringer: Ringer::new(connection.clone()),
             commands: Commands::new(connection, "tower-logout"),
             policy: SessionPolicy::new(),
             replicas: None,
@@ -188,6 +191,51 @@ impl RedisStore {
     pub fn with_replicas(mut self, number: u32, timeout: Duration) -> Self {
         self.replicas = Some(Replicas { number, timeout });
         self
+    }
+
+    /// The log of the sessions that the store has ended, for
+    /// [`ended`](tower_logout::ended): how other nodes learn of the end of a session.
+    ///
+    /// The log reads on connections of its own, so call this after [`with_prefix`](Self::with_prefix) and
+    /// [`with_policy`](Self::with_policy). Each read reaches the primary, also after a failover. A read of
+    /// a replica is an error.
+    ///
+    /// # Errors
+    ///
+    /// If the store was made of a connection: give [`new`](Self::new) a client instead. And if the policy
+    /// has an access lifetime of zero, so that the store logs nothing.
+    ///
+    /// ```no_run
+    /// # async fn build() -> Result<(), tower_logout::BoxError> {
+    /// # use std::time::Duration;
+    /// use tower_logout::store::SessionPolicy;
+    /// use tower_logout_redis::RedisStore;
+    ///
+    /// let policy = SessionPolicy::new().with_access_lifetime(Duration::from_secs(5 * 60));
+    /// let store = RedisStore::connect("redis://127.0.0.1/").await?.with_policy(policy);
+    /// let log = store.ended_log()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ended_log(&self) -> Result<RedisEndedLog, BoxError> {
+        let retention = self.policy.ended_retention();
+        if retention.is_zero() {
+            return Err("with an access lifetime of zero, the store logs no ended session".into());
+        }
+        let source = self.commands.connection.source().ok_or(
+            "the log of ended sessions needs connections of its own: make the store by \
+             RedisStore::connect, or give RedisStore::new a client instead of a connection",
+        )?;
+        let keys = self.commands.keys.clone();
+        Ok(RedisEndedLog::new(source, keys, retention))
+    }
+
+    /// Tells the readers of the log that a session has ended.
+    fn ring(&self) {
+        let retention = self.policy.ended_retention();
+        if !retention.is_zero() {
+            self.ringer.ring(&self.commands.keys, retention);
+        }
     }
 
     /// Deletes, in the background, the keys that still name an ended session.

@@ -14,10 +14,14 @@ const CONCURRENCY: usize = 64;
 impl RedisStore {
     /// Ends a session. With a digest, only if the session has that token.
     pub(super) async fn end(&self, id: &str, digest: Option<&str>) -> Result<Revocation, BoxError> {
+        let (commands, policy) = (&self.commands, &self.policy);
         let (ended, replicated) = match self.replicas {
-            Some(replicas) => self.commands.revoke_on(replicas, id, digest).await?,
-            None => (self.commands.revoke(id, digest).await?, Ok(())),
+            Some(replicas) => commands.revoke_on(replicas, id, digest, policy).await?,
+            None => (commands.revoke(id, digest, policy).await?, Ok(())),
         };
+        if ended.is_some() {
+            self.ring();
+        }
         let revocation = match &ended {
             Some(_) => Revocation::Sessions(SessionId::new(id).into()),
             None => Revocation::NotFound,

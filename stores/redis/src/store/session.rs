@@ -73,6 +73,7 @@ impl SessionStore for RedisStore {
             Rotated::Reused(ended) => (ended, Rotation::Reused(id.clone())),
             Rotated::Exhausted(ended) => (ended, Rotation::Exhausted(id.clone())),
         };
+        self.ring();
         self.replicate_end(&id).await?;
         ended.digests.push(next);
         self.clean(id.as_str(), &ended);
