@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod ended_log;
+pub mod node;
 pub mod own_table;
 pub mod prepared;
 pub mod process;

@@ -1,6 +1,7 @@
 //! One file per promise, against real databases, browsers and processes. They share a binary, since each
 //! one would link all of them.
 
+mod a_cut_log_is_never_blind;
 mod a_primary_is_demoted;
 mod a_server_comes_back;
 mod a_user_of_few_rights;
@@ -15,6 +16,7 @@ mod databases_by_tls;
 mod ended_sessions_after_faults;
 mod ended_sessions_are_followed;
 mod ended_sessions_in_sql;
+mod ends_reach_every_process;
 mod every_column_type;
 mod every_store_keeps_its_promises;
 mod existing_tables_use_an_index;

@@ -1,0 +1,115 @@
+//! Nodes that follow the log of a store, each in a process of its own.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tower_logout::ended::{Cursor, EndedLog, Page};
+use tower_logout::store::SessionStore;
+use tower_logout::{BoxError, async_trait};
+use tower_logout_redis::RedisStore;
+use tower_logout_sqlx::SqlStore;
+
+/// A log of any store.
+pub struct ErasedLog(pub Arc<dyn EndedLog>);
+
+#[async_trait]
+impl EndedLog for ErasedLog {
+    async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
+        self.0.read(since).await
+    }
+
+    fn retention(&self) -> Duration {
+        self.0.retention()
+    }
+
+    async fn news(&self) {
+        self.0.news().await;
+    }
+
+    fn poll(&self) -> Duration {
+        self.0.poll()
+    }
+}
+
+/// A store and its log: `sql`, `redis` or `cluster`.
+pub async fn open(kind: &str, url: &str) -> (Arc<dyn SessionStore>, Arc<dyn EndedLog>) {
+    match kind {
+        "sql" => {
+            let store = SqlStore::connect(url).await.unwrap();
+            let log = store.ended_log().await.unwrap();
+            (Arc::new(store), Arc::new(log))
+        }
+        "redis" | "cluster" => {
+            let store = if kind == "redis" {
+                RedisStore::connect(url).await
+            } else {
+                RedisStore::connect_cluster([url]).await
+            };
+            let store = store.unwrap();
+            let log = store.ended_log().unwrap();
+            (Arc::new(store), Arc::new(log))
+        }
+        other => panic!("unknown kind {other}"),
+    }
+}
+
+/// A process of `src/bin/node.rs`.
+pub struct Node {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Node {
+    /// Starts a node, and waits until the node has read the log. `program` is `env!("CARGO_BIN_EXE_node")`.
+    pub async fn start(program: &str, kind: &str, url: &str, max_staleness: Duration) -> Self {
+        let mut child = Command::new(program)
+            .args([kind, url, &max_staleness.as_millis().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut node = Self {
+            child,
+            input,
+            output,
+        };
+        assert_eq!(node.line().await, "ready");
+        node
+    }
+
+    pub async fn send(&mut self, line: &str) {
+        let line = format!("{line}\n");
+        self.input.write_all(line.as_bytes()).await.unwrap();
+    }
+
+    /// The next line that the node prints.
+    pub async fn line(&mut self) -> String {
+        let line = self.output.next_line().await.unwrap();
+        line.expect("the node has ended")
+    }
+
+    /// Sends a line, and returns the last word of the answer.
+    pub async fn ask(&mut self, line: &str) -> String {
+        self.send(line).await;
+        let answer = self.line().await;
+        answer.rsplit(' ').next().unwrap().to_owned()
+    }
+
+    /// Sends a signal, for example `"STOP"`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+}

@@ -1,0 +1,182 @@
+//! A session that ends on one node is refused by every other process that follows the log.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use e2e::database::{Kind, Server, redis_cluster};
+use e2e::node::{Node, open};
+use e2e::proxy::{Fault, Proxy};
+use futures::StreamExt;
+use futures::future::join_all;
+use tower_logout::Token;
+use tower_logout::store::SessionId;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_node");
+
+const NODES: usize = 8;
+/// How many sessions end, and how many of them at once.
+const ENDS: usize = 10_000;
+const CLIENTS: usize = 8;
+
+const STALENESS: Duration = Duration::from_secs(30);
+
+fn micros() -> u128 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap().as_micros()
+}
+
+/// Ends sessions, and returns when each revocation had returned.
+async fn end_all(kind: &str, url: &str, ids: Vec<(Token, SessionId)>) -> HashMap<String, u128> {
+    let (store, _) = open(kind, url).await;
+    let ends = futures::stream::iter(ids).map(|(token, id)| {
+        let store = store.clone();
+        async move {
+            store.revoke(&token).await.unwrap();
+            (id.to_string(), micros())
+        }
+    });
+    ends.buffer_unordered(CLIENTS).collect().await
+}
+
+/// The time at which a node knew each end.
+async fn watch_all(mut node: Node, ids: Vec<SessionId>, started: tokio::sync::oneshot::Sender<()>) -> HashMap<String, u128> {
+    for id in &ids {
+        node.send(&format!("watch {id}")).await;
+        assert_eq!(node.line().await, format!("watching {id}"));
+    }
+    started.send(()).unwrap();
+    let mut ended = HashMap::new();
+    while ended.len() < ids.len() {
+        let line = tokio::time::timeout(Duration::from_secs(60), node.line());
+        let Ok(line) = line.await else { break };
+        let mut words = line.split(' ').skip(1);
+        let (id, at) = (words.next().unwrap(), words.next().unwrap());
+        ended.insert(id.to_owned(), at.parse().unwrap());
+    }
+    ended
+}
+
+async fn no_end_is_missing(kind: &str, url: &str) {
+    let (store, _) = open(kind, url).await;
+    let opened = futures::stream::iter(0..ENDS).map(|_| async {
+        let token = Token::generate().unwrap();
+        let id = store.open("alice", &token).await.unwrap().id;
+        (token, id)
+    });
+    let sessions: Vec<_> = opened.buffer_unordered(CLIENTS).collect().await;
+    let ids: Vec<_> = sessions.iter().map(|(_, id)| id.clone()).collect();
+    let (mut watching, mut started) = (Vec::new(), Vec::new());
+    for _ in 0..NODES {
+        let node = Node::start(PROGRAM, kind, url, STALENESS).await;
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        started.push(receiver);
+        watching.push(tokio::spawn(watch_all(node, ids.clone(), sender)));
+    }
+    join_all(started).await;
+    let begun = micros();
+    let ends = end_all(kind, url, sessions).await;
+    let took = micros() - begun;
+    let mut lags = Vec::new();
+    for known in join_all(watching).await {
+        let known = known.unwrap();
+        assert_eq!(known.len(), ENDS, "{kind}: ends are missing on a node");
+        lags.extend(known.iter().map(|(id, at)| at.saturating_sub(ends[id])));
+    }
+    lags.sort_unstable();
+    let at = |share: usize| lags[(lags.len() - 1) * share / 1000];
+    eprintln!(
+        "{kind} {NODES} processes: {} ends/s, lag p50 {} p99 {} max {} µs",
+        ENDS as u128 * 1_000_000 / took.max(1),
+        at(500),
+        at(990),
+        at(1000)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_of_10_000_ends_is_missing_on_8_processes_with_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.sqlite");
+    no_end_is_missing("sql", &format!("sqlite:{}", file.display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_of_10_000_ends_is_missing_on_8_processes_with_a_server() {
+    for (name, kind) in [
+        ("sql", Kind::Postgres),
+        ("sql", Kind::MariaDb),
+        ("redis", Kind::Redis),
+    ] {
+        let Some(server) = Server::start(kind).await else {
+            continue;
+        };
+        let url = server.url(&server.new_database().await);
+        eprintln!("{kind:?}");
+        no_end_is_missing(name, &url).await;
+    }
+    if let Some(nodes) = redis_cluster().await {
+        no_end_is_missing("cluster", &nodes[0].url("")).await;
+    }
+}
+
+/// The node stands still, and its server too, so that the node cannot read before the first check.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_stopped_for_too_long_is_stale_at_its_first_check() {
+    let Some(server) = Server::start(Kind::Postgres).await else {
+        return;
+    };
+    let database = server.new_database().await;
+    let proxy = Proxy::start(server.port).await;
+    let staleness = Duration::from_secs(1);
+    let url = server.url_at(proxy.port, &database);
+    let mut node = Node::start(PROGRAM, "sql", &url, staleness).await;
+    assert_eq!(node.ask("check a").await, "live");
+
+    node.signal("STOP").await;
+    proxy.set_fault(Fault::BlackHole);
+    tokio::time::sleep(2 * staleness).await;
+    node.send("check a").await;
+    node.signal("CONT").await;
+    assert_eq!(node.line().await, "check a stale");
+
+    proxy.set_fault(Fault::None);
+    let fresh = async {
+        while node.ask("check a").await != "live" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), fresh)
+        .await
+        .expect("the node stays stale");
+}
+
+/// The first node is killed around its commit. The client tries again on the second node.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("sessions.sqlite").display());
+    let (store, _) = open("sql", &url).await;
+    let mut other = Node::start(PROGRAM, "sql", &url, STALENESS).await;
+    let mut ended_by_the_first = 0;
+    for round in 0..crashes() {
+        let token = Token::generate().unwrap();
+        let id = store.open("alice", &token).await.unwrap().id;
+        let mut first = Node::start(PROGRAM, "sql", &url, STALENESS).await;
+        let logout = format!("logout {}", token.expose());
+        first.send(&logout).await;
+        // From before the commit to after the answer.
+        tokio::time::sleep(Duration::from_micros(round % 40 * 100)).await;
+        first.kill().await;
+        ended_by_the_first += u32::from(store.find(&token).await.unwrap().is_none());
+
+        assert_eq!(other.ask(&logout).await, "200");
+        assert_eq!(other.ask(&format!("check {id}")).await, "ended");
+    }
+    eprintln!("{ended_by_the_first} of {} ended before the crash", crashes());
+}
+
+/// How often a node is killed. More with `CRASHES`.
+fn crashes() -> u64 {
+    let crashes = std::env::var("CRASHES").ok();
+    crashes.map_or(40, |crashes| crashes.parse().unwrap())
+}
