@@ -2,7 +2,9 @@
 //! or a logout ends what it should. None is a 200 with something left.
 
 use sqlx::AssertSqlSafe;
-use tower_logout::{LogoutLayer, Scope, Token};
+use tower_logout::require::SessionLookup;
+use tower_logout::store::SessionId;
+use tower_logout::{LogoutLayer, Revocation, Scope, Token, TokenStore};
 use tower_logout_sqlx::{TableError, TableStore, TokenDigest, WithSubjects};
 
 use e2e::own_table::{Database, run};
@@ -46,6 +48,48 @@ async fn left(database: &Database, table: &str) -> String {
         .unwrap();
     let tokens: Vec<_> = rows.into_iter().map(|(token,)| token).collect();
     tokens.join(" ")
+}
+
+/// The types that the ids of sessions have.
+const IDS: [&str; 9] = [
+    "BINARY(16)",
+    "BLOB",
+    "INTEGER",
+    "TEXT",
+    "UUID",
+    "bigint",
+    "bytea",
+    "text",
+    "uuid",
+];
+
+/// A look-up finds a session by the id that its logout names.
+async fn is_found_until_its_logout(
+    database: &Database,
+    store: &TableStore<WithSubjects>,
+    insert: &str,
+    name: &str,
+) {
+    let ended = store.revoke(&Token::new("this")).await.unwrap();
+    let Revocation::Sessions(ids) = ended else {
+        panic!("{insert}: {ended:?}");
+    };
+    let gone = store.look_up(&ids[0]).await.unwrap();
+    assert_eq!(gone, None, "{insert}");
+    run(&database.pool, insert).await.unwrap();
+    let live = store.look_up(&ids[0]).await.unwrap();
+    let live = live.unwrap_or_else(|| panic!("{insert}: not found by {}", ids[0]));
+    assert_eq!((&live.id, live.subject.as_deref()), (&ids[0], Some("o")));
+    // The ids of no session, whatever the type of the column is.
+    for other in ["", "no session", "7\0", "-1", "99999999999999999999999"] {
+        let found = store.look_up(&SessionId::new(other)).await;
+        if IDS.contains(&name) {
+            assert_eq!(found.unwrap(), None, "{other:?} in {insert}");
+        } else {
+            // Some types of Postgres refuse a text by an error of their own.
+            assert!(!matches!(found, Ok(Some(_))), "{other:?} in {insert}");
+        }
+    }
 }
 
 /// Whether the sessions of a type end, by a store that has seen no row before and by one that has. The
@@ -102,6 +146,13 @@ async fn ends_by_id(database: &Database, table: &str, as_session: bool, of: &Typ
                 continue;
             }
         };
+        if as_session {
+            run(&database.pool, &format!("DELETE FROM {table}"))
+                .await
+                .unwrap();
+            run(&database.pool, &insert).await.unwrap();
+            is_found_until_its_logout(database, &store, &insert, name).await;
+        }
         let layer = layer(store);
         for (path, expected) in cases {
             run(&database.pool, &format!("DELETE FROM {table}"))

@@ -10,7 +10,7 @@
 //! Stores for [`tower_logout`] in SQLite, Postgres, MySQL and MariaDB, through [sqlx](https://docs.rs/sqlx).
 //!
 //! - [`SqlStore`] keeps sessions in tables of its own: it opens, rotates and ends them.
-//! - [`TableStore`] ends the sessions of an existing table of refresh tokens.
+//! - [`TableStore`] ends and finds the sessions of an existing table of refresh tokens.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -66,5 +66,6 @@ pub use self::ended::SqlEndedLog;
 pub use self::pool::SqlPool;
 pub use self::store::{SqlStore, SqlStoreBuilder};
 pub use self::table::{
-    Expiry, Live, Mark, TableError, TableStatement, TableStore, TableStoreBuilder, WithSubjects,
+    Expiry, Live, Mark, TableError, TableSession, TableStatement, TableStore, TableStoreBuilder,
+    WithSubjects,
 };

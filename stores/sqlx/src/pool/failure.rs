@@ -116,6 +116,15 @@ pub(crate) fn is_taken(error: &BoxError) -> bool {
         .is_some_and(DatabaseError::is_unique_violation)
 }
 
+/// Whether a parameter is no value of the type that it is converted to. Only Postgres says so.
+pub(crate) fn is_data_exception(error: &BoxError) -> bool {
+    let error = error
+        .downcast_ref::<sqlx::Error>()
+        .and_then(sqlx::Error::as_database_error);
+    let code = error.and_then(code);
+    matches!(code, Some(Code::Postgres(code)) if code.starts_with("22"))
+}
+
 /// Whether a table is missing, or this user may not see it.
 pub(crate) fn is_missing_table(error: &BoxError) -> bool {
     let Some(error) = error

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a store cannot be made: a table that could make a logout answer `200` although the session goes on, or
-/// a URL that leads to no database.
+/// a URL that leads to no database. Or why a store cannot look up a session.
 ///
 /// The `Display` text says what is wrong and how to fix it, and so does `Debug`, which `unwrap` and `expect` print.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +78,12 @@ pub enum TableError {
     /// The rows of the table refer to each other so that some row can never be deleted.
     #[non_exhaustive]
     RowsKeepEachOther {
+        /// The table's name.
+        table: String,
+    },
+    /// A session was asked for by its id, and the store has no session column.
+    #[non_exhaustive]
+    NoSessionColumn {
         /// The table's name.
         table: String,
     },
@@ -160,6 +166,11 @@ impl fmt::Display for TableError {
                 f,
                 "each row of the table {table:?} has to refer to a row, and MySQL never deletes a row that \
                  refers to itself: allow NULL in the column that refers, or mark the rows with mark_ended"
+            ),
+            Self::NoSessionColumn { table } => write!(
+                f,
+                "the sessions of the table {table:?} have no ids: name the column that holds them with \
+                 session_column"
             ),
             Self::RowSecurity { table } => write!(
                 f,

@@ -7,6 +7,7 @@ mod column;
 mod error;
 mod group;
 mod held;
+mod lookup;
 mod mark;
 mod probe;
 mod queries;
@@ -21,6 +22,7 @@ mod table_statement;
 
 pub use self::builder::TableStoreBuilder;
 pub use self::error::TableError;
+pub use self::lookup::TableSession;
 pub use self::mark::{Expiry, Live, Mark};
 pub use self::store::TableStore;
 pub use self::subject::WithSubjects;

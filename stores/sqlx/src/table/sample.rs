@@ -22,7 +22,7 @@ pub(super) struct Sample {
     sql: Arc<str>,
     /// `None` for tokens in clear, which may look like anything.
     encoding: Option<Encoding>,
-    table: String,
+    pub(super) table: String,
     column: String,
     is_checked: AtomicBool,
 }

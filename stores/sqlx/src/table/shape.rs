@@ -55,7 +55,7 @@ impl Shape {
         )
     }
 
-    fn is_live(&self) -> String {
+    pub(super) fn is_live(&self) -> String {
         let mut conditions = vec![self.is_open()];
         for (index, (column, live)) in self.live.iter().enumerate() {
             let index = index + usize::from(self.mark.is_some());

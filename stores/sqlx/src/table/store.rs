@@ -9,9 +9,11 @@ use tower_logout::{BoxError, Revocation, Token, TokenStore};
 
 use super::builder::TableStoreBuilder;
 use super::group::Seen;
+use super::lookup;
 use super::queries::Queries;
 use super::sample::Sample;
 use super::shape::Shape;
+use super::statement::Statement;
 use super::table_statement::TableStatement;
 use crate::digest::TokenDigest;
 use crate::pool::{SqlPool, Transaction, Value};
@@ -55,6 +57,33 @@ use crate::pool::{SqlPool, Transaction, Value};
 /// # fn main() {}
 /// ```
 ///
+/// # Access tokens
+///
+/// A stateless access token dies with its session if a
+/// [`RequireSessionLayer`](tower_logout::require::RequireSessionLayer) asks the table. Put the value of the
+/// session column into the token, as text. The layer adds a [`TableSession`](crate::TableSession) to the
+/// extensions of the request. Each look-up is one statement, so give the session column an index.
+///
+/// ```
+/// use tower_logout::require::RequireSessionLayer;
+/// use tower_logout_sqlx::TableStore;
+///
+/// /// The claims of your access token.
+/// #[derive(Clone)]
+/// struct Claims {
+///     /// The session: `family_id` in the table.
+///     sid: String,
+/// }
+///
+/// fn require_session(store: TableStore) -> RequireSessionLayer<TableStore> {
+///     RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid)
+/// }
+/// ```
+///
+/// Without a [`session_column`](TableStoreBuilder::session_column) a row has no id that a token can name, and each
+/// look-up is a [`TableError::NoSessionColumn`](crate::TableError::NoSessionColumn). If each row of your table is
+/// a session, name the column of the row's own id.
+///
 /// # Subjects
 ///
 /// A logout of [`Scope::All`](tower_logout::Scope::All) or [`Scope::Others`](tower_logout::Scope::Others) needs
@@ -73,7 +102,9 @@ pub struct TableStore<S = ()> {
     pub(super) pool: SqlPool,
     pub(super) digest: TokenDigest,
     pub(super) queries: Arc<Queries>,
-    sample: Arc<Sample>,
+    pub(super) sample: Arc<Sample>,
+    /// Reads a live row of a session. `None` without a session column.
+    pub(super) session: Option<Statement>,
     pub(super) subjects: S,
 }
 
@@ -106,6 +137,7 @@ impl<S> TableStore<S> {
             digest,
             queries: Arc::new(Queries::new(shape)),
             sample: Arc::new(sample),
+            session: lookup::statement(shape),
             subjects,
         }
     }

@@ -214,6 +214,7 @@ mod tests {
                 &of_subject.is_of_subject,
                 &of_subject.rows,
                 of_subject.of_session.as_ref().unwrap(),
+                store.session.as_ref().unwrap(),
             ];
             let groups = [
                 token_alone,
