@@ -14,6 +14,8 @@ macro_rules! page {
             "[security]: crate::guide::security\n",
             "[access tokens]: crate::guide::access_tokens\n",
             "[browsers]: crate::guide::browsers\n",
+            "[what it costs]: crate::guide::performance\n",
+            "[JWT cookies, with sessions in Redis]: crate::guide::recipes::jwt_cookies_redis\n",
             "[a table of refresh tokens]: crate::guide::recipes::refresh_tokens_table\n",
             "[the recipe with sqlx]: crate::guide::recipes::refresh_tokens_table\n",
             "[in the body]: crate::guide::recipes::json_body\n",

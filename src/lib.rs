@@ -21,13 +21,15 @@
 //! # Add it
 //!
 //! A store is one method over your own table. The table holds digests of the tokens, so a leaked table
-//! logs nobody in. The example also needs `axum` 0.8, `sqlx` 0.9 with SQLite, and `sha2` 0.11.
-//! [`guide::recipes::own_session_table`] has the login and the protected page beside it.
+//! logs nobody in. [`RequireSessionLayer`](require::RequireSessionLayer) asks the table for each request, so
+//! an access token dies with its session. The example also needs `axum` 0.8, `sqlx` 0.9 with SQLite, and
+//! `sha2` 0.11. [`guide::recipes`] has complete pages, with the login and the verification of the token.
 //!
 //! ```
-//! use axum::{Router, routing::get};
+//! use axum::{Extension, Router, routing::get};
 //! use sha2::{Digest, Sha256};
 //! use sqlx::SqlitePool;
+//! use tower_logout::require::{RequireSessionLayer, session_fn_with};
 //! use tower_logout::{async_trait, BoxError, LogoutLayer, Revocation, Token, TokenStore};
 //!
 //! struct Sessions(SqlitePool);
@@ -49,9 +51,24 @@
 //!     }
 //! }
 //!
+//! /// The claims of your access token.
+//! #[derive(Clone)]
+//! struct Claims {
+//!     sid: String,
+//! }
+//!
+//! #[derive(Clone)]
+//! struct User(i64);
+//!
 //! fn app(pool: SqlitePool) -> Router {
+//!     let sessions = session_fn_with(pool.clone(), |pool, sid| async move {
+//!         let select = sqlx::query_scalar("SELECT user_id FROM sessions WHERE id = ?");
+//!         Ok(select.bind(sid.as_str()).fetch_optional(&pool).await?.map(User))
+//!     });
 //!     Router::new()
-//!         .route("/me", get(|| async { "me" }))
+//!         .route("/me", get(|Extension(User(id)): Extension<User>| async move { id.to_string() }))
+//!         .layer(RequireSessionLayer::asking(sessions, |claims: &Claims| &claims.sid))
+//!         // .layer(your middleware that verifies the access token, and adds its Claims to the request)
 //!         .route_service("/auth/logout", LogoutLayer::new(Sessions(pool)).endpoint())
 //! }
 //! ```

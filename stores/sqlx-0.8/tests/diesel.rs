@@ -7,14 +7,14 @@ mod prove;
 #[path = "recipes/diesel.rs"]
 mod recipe;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool};
 use prove::{KEEP, KEY, Rows, TABLE, prove, prove_that_a_kept_row_is_no_200, with_logins};
 use recipe::refresh_tokens::dsl::{family_id, refresh_tokens, replaced, token_hash};
-use recipe::{App, Claims, cookies, logout};
+use recipe::{Claims, app, cookies};
 
 type Connections = Pool<ConnectionManager<SqliteConnection>>;
 
@@ -67,15 +67,11 @@ async fn after_the_200_nothing_of_the_login_works() {
     let db = Pool::builder().connection_customizer(Box::new(Waits));
     let db = db.max_size(4).build(ConnectionManager::new(file)).unwrap();
     db.get().unwrap().batch_execute(TABLE).unwrap();
-    let app = App {
-        db: db.clone(),
-        key: KEY.clone(),
-    };
-    let logout = logout(&app).unwrap();
-    let router = Router::new()
-        .route("/me", get(|claims: Claims| async { claims.sub }))
-        .with_state(app)
-        .route_service("/auth/logout", logout.endpoint());
+    let pages = Router::new().route(
+        "/me",
+        get(|Extension(claims): Extension<Claims>| async { claims.sub }),
+    );
+    let router = app(pages, db.clone(), KEY.clone()).unwrap();
     let router = with_logins(router, Table(db.clone()), cookies().unwrap());
     prove(&router).await;
     db.get().unwrap().batch_execute(KEEP).unwrap();

@@ -7,13 +7,31 @@ mod prove;
 #[path = "recipes/sea_orm.rs"]
 mod recipe;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use prove::{KEEP, KEY, Rows, TABLE, prove, prove_that_a_kept_row_is_no_200, with_logins};
-use recipe::{App, Claims, cookies, logout, refresh_token};
+use recipe::{Claims, app, cookies};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait};
 use sea_orm::{ColumnTrait, QueryFilter, Set, TransactionTrait};
+
+mod refresh_token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "refresh_tokens")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub token_hash: String,
+        pub family_id: String,
+        pub replaced: bool,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
 
 #[derive(Clone)]
 struct Table(DatabaseConnection);
@@ -59,15 +77,11 @@ async fn after_the_200_nothing_of_the_login_works() {
         .await
         .unwrap();
     db.execute_unprepared(TABLE).await.unwrap();
-    let app = App {
-        db: db.clone(),
-        key: KEY.clone(),
-    };
-    let logout = logout(&app).await.unwrap();
-    let router = Router::new()
-        .route("/me", get(|claims: Claims| async { claims.sub }))
-        .with_state(app)
-        .route_service("/auth/logout", logout.endpoint());
+    let pages = Router::new().route(
+        "/me",
+        get(|Extension(claims): Extension<Claims>| async { claims.sub }),
+    );
+    let router = app(pages, &db, KEY.clone()).await.unwrap();
     let router = with_logins(router, Table(db.clone()), cookies().unwrap());
     prove(&router).await;
     db.execute_unprepared(KEEP).await.unwrap();

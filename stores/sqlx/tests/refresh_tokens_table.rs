@@ -7,10 +7,10 @@ mod prove;
 #[path = "recipes/refresh_tokens_table.rs"]
 mod recipe;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use prove::{KEEP, KEY, Rows, TABLE, prove, prove_that_a_kept_row_is_no_200, with_logins};
-use recipe::{App, Claims, cookies, logout};
+use recipe::{Claims, app, cookies};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
@@ -56,15 +56,11 @@ async fn after_the_200_nothing_of_the_login_works() {
         .journal_mode(SqliteJournalMode::Wal);
     let db = SqlitePool::connect_with(options).await.unwrap();
     sqlx::raw_sql(TABLE).execute(&db).await.unwrap();
-    let app = App {
-        db: db.clone(),
-        key: KEY.clone(),
-    };
-    let logout = logout(&app).await.unwrap();
-    let router = Router::new()
-        .route("/me", get(|claims: Claims| async { claims.sub }))
-        .with_state(app)
-        .route_service("/auth/logout", logout.endpoint());
+    let pages = Router::new().route(
+        "/me",
+        get(|Extension(claims): Extension<Claims>| async { claims.sub }),
+    );
+    let router = app(pages, db.clone(), KEY.clone()).await.unwrap();
     let router = with_logins(router, Table(db.clone()), cookies().unwrap());
     prove(&router).await;
     sqlx::raw_sql(KEEP).execute(&db).await.unwrap();

@@ -127,6 +127,12 @@
 //! - If several logouts end one login at once, exactly one reports the session. With a store whose `create`
 //!   is not atomic, more than one can: the Postgres and MySQL stores of tower-sessions-sqlx-store.
 //!
+//! # Access tokens
+//!
+//! The wrapper is no [`SessionLookup`](tower_logout::require::SessionLookup). A session of tower-sessions has
+//! no id that a JWT may hold: the id is the secret in the cookie, and `Session::cycle_id` replaces the id. You
+//! need no access token, because `SessionManagerLayer` loads the session for each request.
+//!
 //! # What it costs
 //!
 //! | call | reads and writes of your store | in a row |

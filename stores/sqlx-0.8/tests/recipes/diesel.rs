@@ -1,15 +1,16 @@
-use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum_extra::extract::CookieJar;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use sha2::{Digest, Sha256};
 use tower_logout::cookie::{Cookie, SameSite};
+use tower_logout::require::{RequireSessionLayer, session_fn_with};
 use tower_logout::store::SessionId;
-use tower_logout::{AuthCookies, BoxError, ConfigError, LogoutLayer};
-use tower_logout::{Revocation, TokenStore, store_fn_with};
+use tower_logout::{AuthCookies, BoxError, ConfigError, LogoutLayer, Revocation, store_fn_with};
 
 diesel::table! {
     refresh_tokens (token_hash) {
@@ -19,11 +20,7 @@ diesel::table! {
     }
 }
 
-#[derive(Clone)]
-pub struct App {
-    pub db: Pool<ConnectionManager<SqliteConnection>>,
-    pub key: DecodingKey,
-}
+type Db = Pool<ConnectionManager<SqliteConnection>>;
 
 fn end_session(connection: &mut SqliteConnection, hash: &str) -> Result<Revocation, BoxError> {
     use self::refresh_tokens::dsl::{family_id, refresh_tokens, token_hash};
@@ -43,8 +40,18 @@ fn end_session(connection: &mut SqliteConnection, hash: &str) -> Result<Revocati
     Err("rows of the session are left".into())
 }
 
+fn live_session(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+) -> Result<Option<String>, BoxError> {
+    use self::refresh_tokens::dsl::{family_id, refresh_tokens};
+
+    let rows = refresh_tokens.filter(family_id.eq(id.as_str()));
+    Ok(rows.select(family_id).first(connection).optional()?)
+}
+
 /// The access token. Its `sid` is the `family_id` of the session's rows.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
     pub sub: String,
     pub sid: String,
@@ -65,8 +72,24 @@ pub fn cookies() -> Result<AuthCookies, ConfigError> {
         .build()
 }
 
-pub fn logout(app: &App) -> Result<LogoutLayer<impl TokenStore + use<>>, BoxError> {
-    let store = store_fn_with(app.db.clone(), |db, token| async move {
+/// Adds the claims of a valid access token to the request.
+async fn verify(
+    State(key): State<DecodingKey>,
+    jar: CookieJar,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let access = jar.get("__Host-access").map(Cookie::value);
+    let verified = |token| decode::<Claims>(token, &key, &Validation::default()).ok();
+    if let Some(token) = access.and_then(verified) {
+        request.extensions_mut().insert(token.claims);
+    }
+    next.run(request).await
+}
+
+/// `private` has the pages that need a login.
+pub fn app(private: Router, db: Db, key: DecodingKey) -> Result<Router, ConfigError> {
+    let store = store_fn_with(db.clone(), |db, token| async move {
         let hash = hex::encode(Sha256::digest(token.expose()));
         let end_session = move || {
             // Postgres: .build_transaction().read_committed().run(…)
@@ -75,27 +98,15 @@ pub fn logout(app: &App) -> Result<LogoutLayer<impl TokenStore + use<>>, BoxErro
         };
         tokio::task::spawn_blocking(end_session).await?
     });
-    Ok(LogoutLayer::builder(store).cookies(cookies()?).build()?)
-}
-
-impl FromRequestParts<App> for Claims {
-    type Rejection = StatusCode;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, StatusCode> {
-        let jar = CookieJar::from_headers(&parts.headers);
-        let token = jar.get("__Host-access").ok_or(StatusCode::UNAUTHORIZED)?;
-        let claims = decode::<Self>(token.value(), &app.key, &Validation::default())
-            .map_err(|_| StatusCode::UNAUTHORIZED)?
-            .claims;
-        let (db, sid) = (app.db.clone(), claims.sid.clone());
-        let count = tokio::task::spawn_blocking(move || {
-            let rows = refresh_tokens::table.filter(refresh_tokens::family_id.eq(sid));
-            Ok::<i64, BoxError>(rows.count().get_result(&mut *db.get()?)?)
-        });
-        match count.await {
-            Ok(Ok(0)) => Err(StatusCode::UNAUTHORIZED),
-            Ok(Ok(_)) => Ok(claims),
-            _ => Err(StatusCode::INTERNAL_SERVER_ERROR),
-        }
-    }
+    let sessions = session_fn_with(db, |db, id| async move {
+        let live_session = move || live_session(&mut *db.get()?, &id);
+        tokio::task::spawn_blocking(live_session).await?
+    });
+    let require_session = RequireSessionLayer::asking(sessions, |claims: &Claims| &claims.sid);
+    let logout = LogoutLayer::builder(store).cookies(cookies()?);
+    Ok(private
+        // The last layer runs first.
+        .layer(require_session)
+        .layer(from_fn_with_state(key, verify))
+        .route_service("/auth/logout", logout.build()?.endpoint()))
 }

@@ -1,21 +1,17 @@
-use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum_extra::extract::CookieJar;
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use sqlx::SqlitePool; // or PgPool, MySqlPool
 use tower_logout::cookie::{Cookie, SameSite};
+use tower_logout::require::RequireSessionLayer;
 use tower_logout::{AuthCookies, BoxError, ConfigError, LogoutLayer};
 use tower_logout_sqlx::{Live, TableStore, TokenDigest};
 
-#[derive(Clone)]
-pub struct App {
-    pub db: SqlitePool,
-    pub key: DecodingKey,
-}
-
 /// The access token. Its `sid` is the `family_id` of the session's rows.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
     pub sub: String,
     pub sid: String,
@@ -36,29 +32,33 @@ pub fn cookies() -> Result<AuthCookies, ConfigError> {
         .build()
 }
 
-pub async fn logout(app: &App) -> Result<LogoutLayer<TableStore>, BoxError> {
+/// Adds the claims of a valid access token to the request.
+async fn verify(
+    State(key): State<DecodingKey>,
+    jar: CookieJar,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let access = jar.get("__Host-access").map(Cookie::value);
+    let verified = |token| decode::<Claims>(token, &key, &Validation::default()).ok();
+    if let Some(token) = access.and_then(verified) {
+        request.extensions_mut().insert(token.claims);
+    }
+    next.run(request).await
+}
+
+/// `private` has the pages that need a login.
+pub async fn app(private: Router, db: SqlitePool, key: DecodingKey) -> Result<Router, BoxError> {
     let store = TableStore::builder("refresh_tokens", "token_hash", TokenDigest::sha256().hex())
         .session_column("family_id")
         .live_while("replaced", Live::False)
-        .connect(app.db.clone())
+        .connect(db)
         .await?;
-    Ok(LogoutLayer::builder(store).cookies(cookies()?).build()?)
-}
-
-impl FromRequestParts<App> for Claims {
-    type Rejection = StatusCode;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, StatusCode> {
-        let jar = CookieJar::from_headers(&parts.headers);
-        let token = jar.get("__Host-access").ok_or(StatusCode::UNAUTHORIZED)?;
-        let claims = decode::<Self>(token.value(), &app.key, &Validation::default())
-            .map_err(|_| StatusCode::UNAUTHORIZED)?
-            .claims;
-        let row = sqlx::query("SELECT 1 FROM refresh_tokens WHERE family_id = $1")
-            .bind(&claims.sid)
-            .fetch_optional(&app.db)
-            .await
-            .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-        row.map(|_| claims).ok_or(StatusCode::UNAUTHORIZED)
-    }
+    let logout = LogoutLayer::builder(store.clone()).cookies(cookies()?);
+    let require_session = RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid);
+    Ok(private
+        // The last layer runs first.
+        .layer(require_session)
+        .layer(from_fn_with_state(key, verify))
+        .route_service("/auth/logout", logout.build()?.endpoint()))
 }
