@@ -15,10 +15,11 @@ use gungraun::{Callgrind, EventKind};
 use http::{Method, Request};
 use subjects::{
     BenchBody, BenchStore, Cookies, bare, bearer_request, by_hand, call, for_axum, layered,
-    layered_for_bearer, layered_for_grpc, layered_router, logout_request, other_request, router,
-    wrapped_router,
+    layered_for_bearer, layered_for_grpc, layered_router, logout_request, other_request, requiring,
+    router, session_request, wrapped_router,
 };
 use tower::Service;
+use tower_logout::MemoryStore;
 
 /// The instructions of a request without the layer.
 const BARE: u64 = 750;
@@ -63,6 +64,32 @@ fn pass_layer(
     warm(layered(BenchStore::default()), move || {
         other_request(method.clone())
     })
+}
+
+/// Enters a runtime for the rest of the process, because without one a look-up has no timeout.
+fn in_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    std::mem::forget(Box::leak(Box::new(runtime)).enter());
+}
+
+fn session_bare() -> (
+    &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    let store = MemoryStore::new();
+    warm(bare(), move || session_request(&store))
+}
+
+fn session_asked() -> (
+    &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
+    Request<BenchBody>,
+) {
+    in_a_runtime();
+    let store = MemoryStore::new();
+    warm(requiring(store.clone()), move || session_request(&store))
 }
 
 fn axum_bare() -> (&'static mut axum::Router, Request<Body>) {
@@ -137,6 +164,16 @@ where
 }
 
 #[library_benchmark]
+#[bench::bare(session_bare())]
+#[bench::asked(session_asked())]
+fn session_check<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    black_box(call(service, black_box(request)))
+}
+
+#[library_benchmark]
 #[bench::router(axum_bare())]
 #[bench::wrapped_router(axum_wrapped())]
 #[bench::layered_router(axum_layer())]
@@ -168,6 +205,6 @@ where
 
 library_benchmark_group!(
     name = instructions,
-    benchmarks = [pass_through, placement, logout]
+    benchmarks = [pass_through, session_check, placement, logout]
 );
 main!(library_benchmark_groups = instructions);

@@ -22,9 +22,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
-use tower_logout::store::SessionId;
+use tower_logout::require::RequireSessionLayer;
+use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{
-    BoxError, LogoutLayer, Revocation, Token, TokenSource, TokenStore, async_trait,
+    BoxError, LogoutLayer, MemoryStore, Revocation, Token, TokenSource, TokenStore, async_trait,
 };
 
 pub type BenchBody = Full<Bytes>;
@@ -87,6 +88,19 @@ pub fn layered_for_bearer(
     layer.expect("a valid layer").layer(bare())
 }
 
+/// The claims of a verified access token.
+#[derive(Clone)]
+struct Claims {
+    sid: String,
+}
+
+/// The layer that asks the store for the session of each request.
+pub fn requiring(
+    store: MemoryStore,
+) -> impl Service<Request<BenchBody>, Response: Send, Error = Infallible> + Clone {
+    RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid).layer(bare())
+}
+
 /// An Axum router with one route.
 pub fn router() -> Router {
     Router::new().route("/me", get(async || "me"))
@@ -135,6 +149,16 @@ pub fn other_request(method: Method) -> Request<BenchBody> {
         .header("cookie", "refreshToken=t; theme=dark")
         .body(Full::default())
         .expect("a valid request")
+}
+
+/// A request with the access token of a live session.
+pub fn session_request(store: &MemoryStore) -> Request<BenchBody> {
+    let token = Token::generate().expect("a random source");
+    let session = futures::executor::block_on(store.open("alice", &token));
+    let sid = session.expect("a session").id.to_string();
+    let mut request = other_request(Method::GET);
+    request.extensions_mut().insert(Claims { sid });
+    request
 }
 
 /// The cookies of a logout request.

@@ -13,6 +13,7 @@ use futures::future::ready;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
+use tower_logout::require::RequireSessionLayer;
 use tower_logout::store::SessionStore;
 use tower_logout::{LogoutLayer, MemoryStore, Token};
 
@@ -82,6 +83,24 @@ fn a_logout_allocates_at_most_eight_times_with_any_cookies() {
             "{allocations} with {neighbours} neighbours"
         );
     }
+}
+
+#[test]
+fn a_check_of_a_session_allocates_at_most_eight_times() {
+    let store = MemoryStore::new();
+    let token = Token::generate().unwrap();
+    let id = now(store.open("alice", &token)).unwrap().id;
+    let layer = RequireSessionLayer::asking(store, |sid: &String| sid);
+    let mut service = layer.layer(service());
+    let mut request = Request::get("/me").body(Full::default()).unwrap();
+    request.extensions_mut().insert(id.to_string());
+    let mut request = Some(request);
+    let counted = measure(|| {
+        let response = now(service.call(request.take().unwrap())).unwrap();
+        assert_eq!(response.status(), 200);
+        drop(response);
+    });
+    assert!(counted.count_total <= 8, "{}", counted.count_total);
 }
 
 #[test]
