@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
-use tower_logout::store::{SessionStore, SubjectStore};
+use tower_logout::store::{SessionPolicy, SessionStore, SubjectStore};
 use tower_logout::{Token, TokenStore};
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
@@ -386,7 +386,14 @@ impl ByHand {
         let bucket = u8::from_str_radix(&id[..2], 16).unwrap() >> 2;
         let tag = format!("{{tower-logout:{bucket:02x}}}");
         let mut revoke = self.script.key(format!("{tag}:session:{id}"));
-        revoke.key(format!("{tag}:rotated:{id}")).arg(0);
+        revoke.key(format!("{tag}:rotated:{id}"));
+        revoke.key(format!("{tag}:ended"));
+        let raw: Vec<u8> = (0..id.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap())
+            .collect();
+        let retention = SessionPolicy::new().ended_retention().as_millis();
+        revoke.arg(retention.to_string()).arg("id").arg(raw).arg(0);
         let ended: Vec<String> = revoke.invoke_async(&mut connection).await.unwrap();
         if !self.cleans_up {
             return;

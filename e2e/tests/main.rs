@@ -15,6 +15,7 @@ mod browser_truth;
 mod databases_by_tls;
 mod ended_sessions_after_faults;
 mod ended_sessions_are_followed;
+mod ended_sessions_in_redis;
 mod ended_sessions_in_sql;
 mod ends_reach_every_process;
 mod every_column_type;
