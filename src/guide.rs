@@ -21,6 +21,7 @@ macro_rules! page {
             "[in the body]: crate::guide::recipes::json_body\n",
             "[logout.proto]: https://github.com/tower-logout/tower-logout/blob/main/docs/logout.proto\n",
             "[gateway example]: https://github.com/tower-logout/tower-logout/blob/main/examples/gateway/main.rs\n",
+            "[an end]: https://raw.githubusercontent.com/tower-logout/tower-logout/main/docs/images/ended-sessions.svg\n",
             "[SECURITY.md]: https://github.com/tower-logout/tower-logout/blob/main/SECURITY.md\n",
             "[axum.rs]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.rs\n",
             "[axum.js]: https://github.com/tower-logout/tower-logout/blob/main/examples/axum.js\n",
@@ -48,7 +49,11 @@ page!(
     operations,
     "operations"
 );
-page!(access_tokens, "access-tokens");
+page!(
+    #[cfg(any(not(doctest), feature = "ended"))]
+    access_tokens,
+    "access-tokens"
+);
 page!(security, "security");
 page!(performance, "performance");
 page!(browsers, "browsers");
