@@ -86,7 +86,7 @@
 //! | know what the endpoint answers | [`guide::endpoint`] |
 //! | put the layer around a whole service | [`guide::placement`] |
 //! | serve forms, gRPC, gRPC-Web or a single-page app | [`guide::clients`], [`reply`] |
-//! | end access tokens with their session | [`require`], [`guide::access_tokens`] |
+//! | end access tokens and streams with their session | [`require`], [`ended`], [`guide::access_tokens`] |
 //! | describe your cookies | [`AuthCookies`], [`guide::cookies_and_tokens`] |
 //! | read tokens from headers or gRPC metadata | [`TokenSource`] |
 //! | read a token from the request body | [`body_token`] |
@@ -108,6 +108,7 @@
 //! | `tokio` | yes | the timeout, and revocations that outlive their connection |
 //! | `tracing` | yes | one event per logout |
 //! | `metrics` | no | a counter and a histogram of logouts, through the crate `metrics` |
+//! | `ended` | no | `ended::EndedSessions`: access tokens and streams end with their session on every node, without a look-up per request; needs `tokio` |
 //! | `retry` | no | `store::RetryStore`, which needs `tokio` |
 //! | `testing` | no | `testing::Conformance`, the test suite for a store, which needs `tokio` |
 //! | `signed` | no | `CookieEncoding::signed` |

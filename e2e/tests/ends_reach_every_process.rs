@@ -39,7 +39,11 @@ async fn end_all(kind: &str, url: &str, ids: Vec<(Token, SessionId)>) -> HashMap
 }
 
 /// The time at which a node knew each end.
-async fn watch_all(mut node: Node, ids: Vec<SessionId>, started: tokio::sync::oneshot::Sender<()>) -> HashMap<String, u128> {
+async fn watch_all(
+    mut node: Node,
+    ids: Vec<SessionId>,
+    started: tokio::sync::oneshot::Sender<()>,
+) -> HashMap<String, u128> {
     for id in &ids {
         node.send(&format!("watch {id}")).await;
         assert_eq!(node.line().await, format!("watching {id}"));
@@ -172,7 +176,10 @@ async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() 
         assert_eq!(other.ask(&logout).await, "200");
         assert_eq!(other.ask(&format!("check {id}")).await, "ended");
     }
-    eprintln!("{ended_by_the_first} of {} ended before the crash", crashes());
+    eprintln!(
+        "{ended_by_the_first} of {} ended before the crash",
+        crashes()
+    );
 }
 
 /// How often a node is killed. More with `CRASHES`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_logout::MemoryStore;
+use tower_logout::ended::EndedLog;
 use tower_logout::store::{MigrationStore, RetryStore, SessionPolicy, SessionStore, SubjectStore};
 use tower_logout::testing::Conformance;
 use tower_logout_redis::RedisStore;
@@ -28,12 +29,16 @@ fn suite<S: SessionStore + SubjectStore>(store: impl Fn(Duration) -> S) -> Confo
         .with_short_lived(store(Duration::from_secs(2)))
 }
 
-/// Runs the suite, and searches the files of the store for tokens.
-async fn prove<S>(store: impl Fn(Duration) -> S, files: impl Fn() -> Vec<u8> + Send + 'static)
-where
+/// Runs the suite with the log of the store, and searches the files of the store for tokens.
+async fn prove<S>(
+    store: impl Fn(Duration) -> S,
+    log: impl EndedLog,
+    files: impl Fn() -> Vec<u8> + Send + 'static,
+) where
     S: SessionStore + SubjectStore,
 {
     suite(store)
+        .with_ended_log(log)
         .with_at_rest(move || {
             let content = files();
             async move { Ok(content) }
@@ -47,6 +52,7 @@ where
 async fn in_memory() {
     let store = MemoryStore::new();
     suite(|lifetime| store.clone().with_policy(policy(lifetime)))
+        .with_ended_log(store.ended_log())
         .run()
         .await
         .unwrap();
@@ -73,17 +79,16 @@ async fn in_a_sqlite_file() {
         let content = files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         content.collect::<Vec<_>>().concat()
     };
-    prove(
-        |lifetime| store.clone().with_policy(policy(lifetime)),
-        files,
-    )
-    .await;
+    let log = store.ended_log().await.unwrap();
+    let store = |lifetime| store.clone().with_policy(policy(lifetime));
+    prove(store, log, files).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_sqlite_in_memory() {
     let store = SqlStore::connect("sqlite::memory:").await.unwrap();
     suite(|lifetime| store.clone().with_policy(policy(lifetime)))
+        .with_ended_log(store.ended_log().await.unwrap())
         .run()
         .await
         .unwrap();
@@ -94,8 +99,9 @@ async fn on_a_sql_server(kind: Kind) {
         return;
     };
     let store = SqlStore::connect(&url).await.unwrap();
+    let log = store.ended_log().await.unwrap();
     let store = |lifetime| store.clone().with_policy(policy(lifetime));
-    prove(store, || server.files()).await;
+    prove(store, log, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,8 +123,9 @@ async fn in_redis() {
         .await
         .unwrap()
         .with_prefix("suite");
+    let log = store.ended_log().unwrap();
     let store = |lifetime| store.clone().with_policy(policy(lifetime));
-    prove(store, || server.files()).await;
+    prove(store, log, || server.files()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,9 +140,10 @@ async fn in_a_redis_cluster() {
         .with_prefix("{a}{}{b");
     let nodes = Arc::new(nodes);
     let files = Arc::clone(&nodes);
+    let log = store.ended_log().unwrap();
     let store = |lifetime| store.clone().with_policy(policy(lifetime));
     let files = move || files.each_ref().map(Server::files).concat();
-    prove(store, files).await;
+    prove(store, log, files).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

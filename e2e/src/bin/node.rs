@@ -39,7 +39,7 @@ async fn main() {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         let (command, value) = line.split_once(' ').unwrap();
-        let (ended, value) = (ended.clone(), value.to_owned());
+        let value = value.to_owned();
         match command {
             "watch" => watch(&ended, value),
             "check" => {
@@ -51,11 +51,8 @@ async fn main() {
                 println!("check {value} {state}");
             }
             "logout" => {
-                let layer = layer.clone();
-                tokio::spawn(async move {
-                    let answer = through(&layer, logout_with(&Token::new(&*value))).await;
-                    println!("logout {value} {}", answer.status.as_u16());
-                });
+                let answer = through(&layer, logout_with(&Token::new(&*value))).await;
+                println!("logout {value} {}", answer.status.as_u16());
             }
             other => panic!("unknown command {other}"),
         }
