@@ -41,7 +41,16 @@ macro_rules! count {
 
 /// Counts a check of [`RequireSessionLayer`](crate::require::RequireSessionLayer).
 pub(crate) fn count_check(outcome: &'static str) {
-    counter!("session_checks_total", "outcome" => outcome).increment(1);
+    /// A label that is a literal needs no allocation.
+    macro_rules! counter_of {
+        ($($literal:literal)*) => {
+            match outcome {
+                $($literal => counter!("session_checks_total", "outcome" => $literal),)*
+                _ => counter!("session_checks_total", "outcome" => outcome),
+            }
+        };
+    }
+    counter_of!("live" "ended" "no_session" "stale" "unavailable").increment(1);
 }
 
 /// Sets how many ended sessions this node knows, and how long ago it read the log.

@@ -19,7 +19,8 @@ use tower_logout::{LogoutLayer, MemoryStore, Token};
 
 type TestBody = Full<Bytes>;
 
-fn service() -> impl Service<Request<TestBody>, Response = Response<TestBody>, Error = Infallible> {
+fn service()
+-> impl Service<Request<TestBody>, Response = Response<TestBody>, Error = Infallible> + Clone {
     service_fn(|_| ready(Ok(Response::new(Full::from("inner")))))
 }
 
@@ -86,7 +87,7 @@ fn a_logout_allocates_at_most_eight_times_with_any_cookies() {
 }
 
 #[test]
-fn a_check_of_a_session_allocates_at_most_eight_times() {
+fn a_look_up_of_a_session_in_memory_allocates_at_most_seven_times() {
     let store = MemoryStore::new();
     let token = Token::generate().unwrap();
     let id = now(store.open("alice", &token)).unwrap().id;
@@ -100,7 +101,7 @@ fn a_check_of_a_session_allocates_at_most_eight_times() {
         assert_eq!(response.status(), 200);
         drop(response);
     });
-    assert!(counted.count_total <= 8, "{}", counted.count_total);
+    assert!(counted.count_total <= 7, "{}", counted.count_total);
 }
 
 #[test]
@@ -140,9 +141,14 @@ fn a_request_whose_session_is_checked_allocates_nothing() {
     });
     let layer = RequireSessionLayer::new(&ended, |claims: &Claims| claims.0);
     let mut service = layer.layer(service());
-    let mut request = Some(Request::get("/me").body(Full::default()).unwrap());
-    let extensions = request.as_mut().map(Request::extensions_mut);
-    extensions.unwrap().insert(Claims("1f0c"));
+    let request = || {
+        let mut request = Request::get("/me").body(Full::default()).unwrap();
+        request.extensions_mut().insert(Claims("1f0c"));
+        request
+    };
+    // The first check of a thread allocates once for all.
+    now(service.call(request())).unwrap();
+    let mut request = Some(request());
     let counted = measure(|| {
         let response = now(service.call(request.take().unwrap())).unwrap();
         assert_eq!(response.status(), 200);
