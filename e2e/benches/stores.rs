@@ -60,6 +60,9 @@ fn main() {
         if runs("redis") {
             redis().await;
         }
+        if runs("redis-log") {
+            redis_log().await;
+        }
         if runs("mariadb") {
             mariadb().await;
         }
@@ -483,4 +486,52 @@ async fn redis() {
             ours / theirs,
         );
     }
+}
+
+/// A revocation that writes the log of ended sessions beside one that does not.
+async fn redis_log() {
+    let Some(server) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let client = redis::Client::open(server.url("")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // The disk would hide the difference.
+    let mut lazily = redis::cmd("CONFIG");
+    lazily.arg("SET").arg("appendfsync").arg("everysec");
+    let () = lazily.query_async(&mut connection).await.unwrap();
+    let store = |access_lifetime, prefix| {
+        let policy = SessionPolicy::new().with_access_lifetime(access_lifetime);
+        let store = RedisStore::new(client.clone());
+        store.with_policy(policy).with_prefix(prefix)
+    };
+    let logs = store(Duration::from_hours(1), "logs");
+    let bare = store(Duration::ZERO, "bare");
+    header("Redis, the log of ended sessions", "with", "without");
+    let (ours, theirs) = (open_many(&logs, PAIRS).await, open_many(&bare, PAIRS).await);
+    compare(
+        "revoke",
+        PAIRS,
+        async |pair| logs.revoke(&ours[pair]).await.unwrap(),
+        async |pair| bare.revoke(&theirs[pair]).await.unwrap(),
+    )
+    .await;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        for turn in 0..2 {
+            let (store, measured) = match (round + turn) % 2 {
+                0 => (&logs, &mut with),
+                _ => (&bare, &mut without),
+            };
+            let tokens = open_many(store, PER_ROUND).await;
+            let revoke = async |token: Token| store.revoke(&token).await.map(drop);
+            measured.push(throughput(&tokens, revoke).await);
+        }
+    }
+    let (with, without) = (median(with), median(without));
+    row(
+        "revocations a second, 64 at once",
+        &format!("{with:.0}"),
+        &format!("{without:.0}"),
+        with / without,
+    );
 }

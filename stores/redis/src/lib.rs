@@ -40,9 +40,45 @@
 //! | `tower-logout:subject:<subject>` | sorted set | the sessions of a subject |
 //! | `{tower-logout:2a}:session:<id>` | hash | a session |
 //! | `{tower-logout:2a}:rotated:<id>` | sorted set | the rotated tokens of the session |
+//! | `{tower-logout:2a}:ended` | stream | the log of ended sessions, see below |
+//! | `tower-logout:bell` | stream | in a cluster, one entry: the log has news |
 //!
-//! `2a` is the bucket of the session: the first 6 bits of its id, from `00` to `3f`. So a user of the
-//! server needs rights to `~tower-logout:*` and to `~{tower-logout:*`.
+//! `2a` is the bucket of the session: the first 6 bits of its id, from `00` to `3f`.
+//!
+//! # The log of ended sessions
+//!
+//! The script that ends a session adds the session to the log, whatever ends it: a logout, a scope, reuse
+//! of a rotated token, or too many rotations. So no session ends without its entry. Each node follows the
+//! log ([`RedisStore::ended_log`]), and refuses the access tokens of the session
+//! ([`ended`](tower_logout::ended)).
+//!
+//! An entry takes about 32 bytes, and stays for
+//! [`ended_retention`](tower_logout::store::SessionPolicy::ended_retention): 2 minutes longer than an access
+//! token lives. A stream expires when its last entry no longer matters. All processes need the same access
+//! lifetime, because each revocation deletes what its process no longer needs.
+//!
+//! - A node has two connections for the log: one reads, and one waits for the next entry. An idle node reads
+//!   once a second.
+//! - The log is read on the primary. A replica is an error, because it may lag. A primary that was replaced
+//!   believes in itself until it hears of its successor: set `min-replicas-to-write 1`, and such a primary
+//!   rejects the read.
+//! - A revocation fails if the server cannot write the entry, for example because its memory is full. The
+//!   session is live then.
+//! - The log loses what the server loses (below). A node that has read the entry still refuses the session.
+//!
+//! # Rights
+//!
+//! A user of the server needs these rights:
+//!
+//! ```text
+//! ACL SETUSER app on >secret resetchannels ~tower-logout:* ~{tower-logout:*
+//!     +evalsha +eval +script|load +time +getex +set +unlink
+//!     +hmget +hset +hdel +pexpire +pttl +zadd +zcard +zrange +zrem +zremrangebyscore +zscore
+//!     +xadd +xread +xtrim +info
+//! ```
+//!
+//! With [`with_replicas`](RedisStore::with_replicas), also `+wait`. With sentinels, also `+role`. In a
+//! cluster, also `+cluster|slots`.
 //!
 //! # What a crash keeps
 //!
@@ -52,8 +88,8 @@
 //! - With `appendonly yes` and `appendfsync always`, a revocation survives a crash of the process and of
 //!   the machine. With `appendfsync everysec`, the server's default, either crash may lose the last two
 //!   seconds.
-//! - Set `maxmemory-policy noeviction`. A server that evicts keys may evict a pointer and keep its
-//!   session; a logout by that token then finds nothing. With `allkeys-lru` and a tenth of the memory that
+//! - Set `maxmemory-policy noeviction`. A server that evicts keys may evict a log of ended sessions, or a
+//!   pointer without its session; a logout by that token then finds nothing. With `allkeys-lru` and a tenth of the memory that
 //!   the sessions needed, nearly half of the remaining sessions had lost their pointer.
 //! - Replication is asynchronous. If the primary fails before a replica has the revocation, and that
 //!   replica becomes the primary, the session is live again. [`RedisStore::with_replicas`] waits for

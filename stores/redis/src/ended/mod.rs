@@ -14,10 +14,11 @@ use async_trait::async_trait;
 
 use tower_logout::BoxError;
 use tower_logout::ended::{Cursor, EndedLog, Page};
+use tower_logout::store::SessionId;
 
 use self::bell::Bell;
 use self::positions::Positions;
-use self::reader::{Answer, PER_BUCKET, Reader, Stream};
+use self::reader::{PER_BUCKET, Reader, Stream};
 use super::keys::Keys;
 
 pub(super) use self::bell::Ringer;
@@ -27,11 +28,12 @@ pub(super) use self::source::Source;
 /// The log of the sessions that a [`RedisStore`](crate::RedisStore) has ended. Created by
 /// [`RedisStore::ended_log`](crate::RedisStore::ended_log).
 ///
-/// The log is a stream for each bucket of sessions. The script that ends a session writes the entry. A read
-/// begins with the last entry that was read before. If a stream does not have that entry, the server has
-/// lost writes, or is another one, and the stream is read again from its start.
+/// The log is a stream for each bucket of sessions. The script that ends a session writes the entry.
 ///
-/// Each read proves that the server is a primary that takes writes.
+/// Each read proves that the server is a primary that takes writes. After a new connection, a restart or a
+/// promotion, and every 10 seconds, a read begins with the last entry that was read before. If a stream
+/// does not have that entry, the server has lost writes, or is another one, and the stream is read again
+/// from its start.
 pub struct RedisEndedLog {
     source: Source,
     keys: Keys,
@@ -61,15 +63,28 @@ impl RedisEndedLog {
         }
     }
 
-    async fn answers(&self, positions: &Positions) -> Result<Vec<Answer>, BoxError> {
+    /// Reads once. The reader is lost if the read fails or is dropped.
+    async fn try_read(&self, mut positions: Positions) -> Result<Page, BoxError> {
         let reader = self.with_reader(Option::take);
-        let reader = match reader {
+        let mut reader = match reader {
             Some(reader) => reader,
             None => Reader::connect(&self.source, &self.keys).await?,
         };
-        let answers = reader.read(&self.keys, positions).await?;
+        let mut answers = reader.read(&self.keys, &positions).await?;
+        let mut ended = Vec::new();
+        let mut has_more = false;
+        for stream in std::mem::take(&mut answers.streams) {
+            has_more |= self.add(stream, answers.overlap, &mut positions, &mut ended);
+        }
+        let cursor = positions.cursor();
+        self.bell.has_read(positions.clone());
+        reader.has_read(&answers, positions);
         self.with_reader(|place| *place = Some(reader));
-        Ok(answers)
+        Ok(if has_more {
+            Page::partial(ended, cursor)
+        } else {
+            Page::new(ended, cursor)
+        })
     }
 
     fn with_reader<T>(&self, change: impl FnOnce(&mut Option<Reader>) -> T) -> T {
@@ -80,14 +95,18 @@ impl RedisEndedLog {
     fn add(
         &self,
         stream: Stream,
-        now: u64,
+        overlap: bool,
         positions: &mut Positions,
-        page: &mut Vec<(tower_logout::store::SessionId, Duration)>,
+        page: &mut Vec<(SessionId, Duration)>,
     ) -> bool {
-        let Stream { bucket, entries } = stream;
+        let Stream {
+            bucket,
+            now,
+            entries,
+        } = stream;
         let is_full = entries.len() == PER_BUCKET;
         let mut entries = entries.into_iter();
-        if let Some(last) = positions.get(bucket) {
+        if let Some(last) = positions.get(bucket).filter(|_| overlap) {
             let is_known = entries.next().is_some_and(|(id, _)| id == last);
             if !is_known {
                 positions.set(bucket, None);
@@ -111,23 +130,8 @@ impl RedisEndedLog {
 #[async_trait]
 impl EndedLog for RedisEndedLog {
     async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
-        let mut positions = Positions::of(since);
-        let answers = self.answers(&positions).await;
-        let answers = answers.inspect_err(|_error| self.bell.reset())?;
-        let mut ended = Vec::new();
-        let mut has_more = false;
-        for Answer { now, streams } in answers {
-            for stream in streams {
-                has_more |= self.add(stream, now, &mut positions, &mut ended);
-            }
-        }
-        let cursor = positions.cursor();
-        self.bell.has_read(positions);
-        Ok(if has_more {
-            Page::partial(ended, cursor)
-        } else {
-            Page::new(ended, cursor)
-        })
+        let read = self.try_read(Positions::of(since)).await;
+        read.inspect_err(|_error| self.bell.reset())
     }
 
     fn retention(&self) -> Duration {

@@ -1,5 +1,7 @@
 //! Reads the streams of all buckets.
 
+use std::time::{Duration, Instant};
+
 use futures::future::try_join_all;
 use redis::{FromRedisValue, Pipeline, Value};
 
@@ -15,29 +17,50 @@ use crate::reconnect::RESPONSE_TIMEOUT;
 
 /// How many entries of a bucket one read returns at most. All buckets together have about 10,000.
 pub(super) const PER_BUCKET: usize = 160;
+/// How often a read looks for the last entries that were read before, also on a server that is known. An
+/// operator may have deleted a stream, and ids follow a clock that may have been set back.
+const VERIFY_EVERY: Duration = Duration::from_secs(10);
 
 /// A connection, and which buckets each of its servers has.
 pub(super) struct Reader {
     connection: Connection,
     primaries: Vec<Vec<u8>>,
+    verified: Option<Verified>,
 }
 
-/// What one server has.
-pub(super) struct Answer {
-    /// The time of the server, in milliseconds since 1970.
-    pub(super) now: u64,
+/// The streams had these positions on these servers.
+struct Verified {
+    positions: Positions,
+    servers: Vec<Server>,
+    at: Instant,
+}
+
+/// Changes with each restart, and with each promotion.
+#[derive(Clone, PartialEq, Eq)]
+struct Server {
+    run: String,
+    replication: String,
+}
+
+/// What the servers have.
+pub(super) struct Answers {
+    /// Whether the entries of each stream begin with the last one that was read before, if the stream still
+    /// has that entry.
+    pub(super) overlap: bool,
+    servers: Vec<Server>,
     pub(super) streams: Vec<Stream>,
 }
 
-/// The entries of a bucket. The first one is the last entry that was read before, if the stream still has
-/// that entry.
+/// The entries of a bucket.
 pub(super) struct Stream {
     pub(super) bucket: u8,
+    /// The time of the server, in milliseconds since 1970.
+    pub(super) now: u64,
     pub(super) entries: Vec<(EntryId, Option<SessionId>)>,
 }
 
 /// An answer to `XREAD`: the entries by key, each with its id and fields.
-type Streams = Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>>;
+type Found = Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>>;
 
 impl Reader {
     pub(super) async fn connect(source: &Source, keys: &Keys) -> Result<Self, BoxError> {
@@ -51,51 +74,100 @@ impl Reader {
         Ok(Self {
             connection,
             primaries,
+            verified: None,
         })
     }
 
-    /// Reads each bucket from its position on.
+    /// Reads each bucket from its position on. A read that overlaps costs more, and proves that the servers
+    /// have what was read before.
     pub(super) async fn read(
         &self,
         keys: &Keys,
         positions: &Positions,
-    ) -> Result<Vec<Answer>, BoxError> {
-        let reads = self.primaries.iter().map(async |buckets| {
-            let streams: Vec<_> = buckets
-                .iter()
-                .map(|bucket| (keys.log(*bucket), positions.before_last(*bucket)))
-                .collect();
-            let Some((key, _)) = streams.first() else {
-                return Err("a primary without buckets".into());
-            };
-            let answers = self.connection.pipeline(key, self.commands(key, &streams));
-            let mut answers = answers.await.map_err(store_error)?;
-            check_role(answers.pop())?;
-            let now = time(answers.pop())?;
-            // The probe.
-            answers.pop();
-            let answers = answers.into_iter().map(|answer| parse(Some(answer)));
-            let answers: Vec<Streams> = answers.collect::<Result<_, _>>()?;
-            let mut found = answers.into_iter().flatten().flatten().peekable();
-            // A stream that has nothing is not in the answer. The others have the order of the command.
-            let streams = buckets.iter().zip(&streams).map(|(bucket, (key, _))| {
-                let found = found.next_if(|(name, _)| name == key);
-                let entries = found.map_or_else(Vec::new, |(_, entries)| entries);
-                let entries = entries.into_iter().filter_map(|(id, fields)| {
-                    let id = id.parse().ok()?;
-                    Some((id, entry::session(&fields)))
-                });
-                Stream {
-                    bucket: *bucket,
-                    entries: entries.collect(),
+    ) -> Result<Answers, BoxError> {
+        if let Some(verified) = &self.verified {
+            if verified.positions == *positions && verified.at.elapsed() < VERIFY_EVERY {
+                let answers = self.read_from(keys, positions, false).await?;
+                if answers.servers == verified.servers {
+                    return Ok(answers);
                 }
-            });
-            Ok(Answer {
-                now,
-                streams: streams.collect(),
-            })
+            }
+        }
+        self.read_from(keys, positions, true).await
+    }
+
+    /// Remembers where the next read begins.
+    pub(super) fn has_read(&mut self, answers: &Answers, positions: Positions) {
+        let before = self.verified.take().map(|verified| verified.at);
+        let at = before.filter(|_| !answers.overlap);
+        self.verified = Some(Verified {
+            positions,
+            servers: answers.servers.clone(),
+            at: at.unwrap_or_else(Instant::now),
         });
-        try_join_all(reads).await
+    }
+
+    async fn read_from(
+        &self,
+        keys: &Keys,
+        positions: &Positions,
+        overlap: bool,
+    ) -> Result<Answers, BoxError> {
+        let primaries = self.primaries.iter();
+        let reads = primaries.map(|buckets| self.read_primary(buckets, keys, positions, overlap));
+        let (servers, streams): (_, Vec<_>) = try_join_all(reads).await?.into_iter().unzip();
+        Ok(Answers {
+            overlap,
+            servers,
+            streams: streams.into_iter().flatten().collect(),
+        })
+    }
+
+    async fn read_primary(
+        &self,
+        buckets: &[u8],
+        keys: &Keys,
+        positions: &Positions,
+        overlap: bool,
+    ) -> Result<(Server, Vec<Stream>), BoxError> {
+        let after = |bucket| {
+            if overlap {
+                positions.before_last(bucket)
+            } else {
+                positions.last(bucket)
+            }
+        };
+        let streams: Vec<_> = buckets
+            .iter()
+            .map(|bucket| (keys.log(*bucket), after(*bucket)))
+            .collect();
+        let Some((key, _)) = streams.first() else {
+            return Err("a primary without buckets".into());
+        };
+        let answers = self.connection.pipeline(key, self.commands(key, &streams));
+        let mut answers = answers.await.map_err(store_error)?;
+        let server = server(answers.pop(), answers.pop())?;
+        let now = time(answers.pop())?;
+        // The probe.
+        answers.pop();
+        let answers = answers.into_iter().map(|answer| parse(Some(answer)));
+        let answers: Vec<Found> = answers.collect::<Result<_, _>>()?;
+        let mut found = answers.into_iter().flatten().flatten().peekable();
+        // A stream that has nothing is not in the answer. The others have the order of the command.
+        let streams = buckets.iter().zip(&streams).map(|(bucket, (key, _))| {
+            let found = found.next_if(|(name, _)| name == key);
+            let entries = found.map_or_else(Vec::new, |(_, entries)| entries);
+            let entries = entries.into_iter().filter_map(|(id, fields)| {
+                let id = id.parse().ok()?;
+                Some((id, entry::session(&fields)))
+            });
+            Stream {
+                bucket: *bucket,
+                now,
+                entries: entries.collect(),
+            }
+        });
+        Ok((server, streams.collect()))
     }
 
     /// Reads the streams, and proves that the server takes writes.
@@ -121,20 +193,30 @@ impl Reader {
         // entries before them.
         commands.cmd("XTRIM").arg(key).arg("MINID").arg(0);
         commands.cmd("TIME");
-        commands.cmd("ROLE");
+        commands.cmd("INFO").arg("server");
+        commands.cmd("INFO").arg("replication");
         commands
     }
 }
 
-/// A replica may take writes if `replica-read-only` is off, so that the probe alone does not suffice.
-fn check_role(answer: Option<Value>) -> Result<(), BoxError> {
-    let role: Vec<Value> = parse(answer)?;
-    let role: String = parse(role.into_iter().next())?;
-    if role == "master" {
-        return Ok(());
+/// A server, from the answers to `INFO`. A replica may take writes if `replica-read-only` is off, so that
+/// the probe alone does not suffice.
+fn server(replication: Option<Value>, server: Option<Value>) -> Result<Server, BoxError> {
+    let (replication, server): (String, String) = (parse(replication)?, parse(server)?);
+    let field = |info: &str, name: &str| {
+        let lines = info.lines().filter_map(|line| line.split_once(':'));
+        let mut values = lines.filter(|(field, _)| *field == name);
+        values.next().map(|(_, value)| value.to_owned())
+    };
+    let role = field(&replication, "role").unwrap_or_default();
+    if role != "master" {
+        let error = format!("the log of ended sessions was read from a server of the role {role}");
+        return Err(Transient::new(error).into());
     }
-    let error = format!("the log of ended sessions was read from a server of the role {role}");
-    Err(Transient::new(error).into())
+    Ok(Server {
+        run: field(&server, "run_id").unwrap_or_default(),
+        replication: field(&replication, "master_replid").unwrap_or_default(),
+    })
 }
 
 fn time(answer: Option<Value>) -> Result<u64, BoxError> {
