@@ -37,6 +37,9 @@ const PER_ROUND: usize = 6400;
 const FEW: u32 = 1_000;
 const MANY: u32 = 1_000_000;
 
+#[path = "stores/ended_log.rs"]
+mod ended_log;
+
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let named: Vec<_> = std::env::args().skip(1).collect();
@@ -65,6 +68,9 @@ fn main() {
         }
         if runs("mariadb") {
             mariadb().await;
+        }
+        if runs("ended-log") {
+            ended_log::run().await;
         }
     });
 }
@@ -411,11 +417,11 @@ impl ByHand {
 }
 
 /// Revocations in a second, so many of them at once.
-async fn throughput<T>(tokens: &[Token], revoke: impl AsyncFn(Token) -> T) -> f64 {
+async fn throughput<T>(tokens: &[Token], at_once: usize, revoke: impl AsyncFn(Token) -> T) -> f64 {
     let start = Instant::now();
     stream::iter(tokens.iter().cloned())
         .map(|token| revoke(token))
-        .buffer_unordered(CONCURRENT)
+        .buffer_unordered(at_once)
         .for_each(async |_| ())
         .await;
     let second = start.elapsed().as_secs_f64();
@@ -468,9 +474,24 @@ async fn redis() {
             let subject = (round + turn) % 3;
             let tokens = open_many(&store, PER_ROUND).await;
             measured[subject].push(match subject {
-                0 => throughput(&tokens, async |token| store.revoke(&token).await.map(drop)).await,
-                1 => throughput(&tokens, async |token| by_hand.revoke(&token).await).await,
-                _ => throughput(&tokens, async |token| without_cleanup.revoke(&token).await).await,
+                0 => {
+                    throughput(&tokens, CONCURRENT, async |token| {
+                        store.revoke(&token).await.map(drop)
+                    })
+                    .await
+                }
+                1 => {
+                    throughput(&tokens, CONCURRENT, async |token| {
+                        by_hand.revoke(&token).await
+                    })
+                    .await
+                }
+                _ => {
+                    throughput(&tokens, CONCURRENT, async |token| {
+                        without_cleanup.revoke(&token).await
+                    })
+                    .await
+                }
             });
         }
     }

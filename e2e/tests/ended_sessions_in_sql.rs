@@ -270,6 +270,32 @@ async fn a_long_log_is_read_in_pages_while_sessions_end() {
     }
 }
 
+/// The read that follows takes as long however long the log is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_postgres_uses_an_index() {
+    let Some(database) = Database::new(Some(Kind::Postgres)).await else {
+        return;
+    };
+    database.execute(&fill(database.server, 100_000)).await;
+    let mut reader = database.reader().await;
+    reader.read().await;
+    let scans = async || -> (i64, i64) {
+        // A connection reports what it has done after a second.
+        for _ in 0..25 {
+            reader.log.read(reader.cursor.as_ref()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let scans = sqlx::query_as(
+            "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'tower_logout_ended'",
+        );
+        scans.fetch_one(&database.by_hand).await.unwrap()
+    };
+    let (table, index) = scans().await;
+    let (table_later, index_later) = scans().await;
+    assert!(index_later > index, "{index_later}");
+    assert_eq!(table_later, table);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_of_something_else_reads_everything() {
     for database in Database::all().await {

@@ -143,6 +143,17 @@ impl Positions {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_read_of_sqlite_uses_an_index() {
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect("sqlite::memory:").await.unwrap();
+        crate::SqlStore::new(pool.clone()).await.unwrap();
+        assert!(crate::query_plan::uses_an_index(&pool, IN_SQLITE).await);
+        let by_time = IN_SQLITE.replace("position >= ? AND", "");
+        assert!(!crate::query_plan::uses_an_index(&pool, &by_time).await);
+    }
+
     #[test]
     fn a_session_with_spaces_is_part_of_a_cursor() {
         let last = Last {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tower_logout::BoxError;
 
-use super::{BATCH, Queries};
+use super::{BATCH, Queries, first};
 use crate::dialect::Dialect;
 use crate::ended::sql::{mysql_now, postgres_now, sqlite_now};
 use crate::millis::Millis;
-use crate::pool::{SqlPool, Transaction, Value};
+use crate::pool::{Fetch, SqlPool, Transaction, Value};
 
 impl Queries {
     /// Writes ended sessions to the log of MySQL, where no trigger does so, and returns the statements that commit.
@@ -98,37 +98,44 @@ impl Queries {
     ) -> Result<u64, BoxError> {
         let at_most = Value::Int(at_most.into());
         let retention = Value::Int(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
-        let (sql, values) = match self.dialect {
+        match self.dialect {
             // The entries are nearly in the order of their times, so that no index on the times is needed.
-            Dialect::Sqlite => (
-                self.sql(concat!(
+            Dialect::Sqlite => {
+                let sql = self.sql(concat!(
                     "DELETE FROM tower_logout_ended WHERE position IN \
                      (SELECT position FROM tower_logout_ended ORDER BY position LIMIT ?) AND ended_at <= ",
                     sqlite_now!(),
                     " - ?"
-                )),
-                [at_most, retention],
-            ),
-            Dialect::MySql => (
-                self.sql(concat!(
-                    "DELETE entry FROM tower_logout_ended AS entry JOIN \
-                     (SELECT position FROM tower_logout_ended ORDER BY position LIMIT ?) AS oldest \
-                     ON oldest.position = entry.position WHERE entry.ended_at <= ",
+                ));
+                pool.execute(&sql, &[at_most, retention]).await
+            }
+            Dialect::MySql => {
+                let oldest = self.sql(concat!(
+                    "SELECT COALESCE(MAX(position), 0) FROM \
+                     (SELECT position, ended_at FROM tower_logout_ended ORDER BY position LIMIT ?) AS oldest \
+                     WHERE ended_at <= ",
                     mysql_now!(),
                     " - ?"
-                )),
-                [at_most, retention],
-            ),
-            Dialect::Postgres => (
-                self.sql(concat!(
+                ));
+                let values = [at_most, retention];
+                let oldest = pool.fetch(&oldest, &values, |row| row.int(0)).await?;
+                let last = Value::Int(first(oldest).unwrap_or_default());
+                let sql = self.sql(concat!(
+                    "DELETE FROM tower_logout_ended WHERE position <= ? AND ended_at <= ",
+                    mysql_now!(),
+                    " - ?"
+                ));
+                pool.execute(&sql, &[last, retention]).await
+            }
+            Dialect::Postgres => {
+                let sql = self.sql(concat!(
                     "DELETE FROM tower_logout_ended WHERE (xid, session_id) IN \
                      (SELECT xid, session_id FROM tower_logout_ended WHERE ended_at <= ",
                     postgres_now!(),
                     " - ?::BIGINT ORDER BY ended_at LIMIT ?::BIGINT FOR UPDATE SKIP LOCKED)"
-                )),
-                [retention, at_most],
-            ),
-        };
-        pool.execute(&sql, &values).await
+                ));
+                pool.execute(&sql, &[retention, at_most]).await
+            }
+        }
     }
 }

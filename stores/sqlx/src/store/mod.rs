@@ -19,9 +19,10 @@ use crate::queries::Queries;
 /// Sessions in a SQL database, in tables of their own.
 ///
 /// The store keeps the SHA-256 digests of tokens, or their [HMAC](Self::with_hmac_sha256). Its tables
-/// `tower_logout_sessions` and `tower_logout_tokens` are created if they are missing. The version of the tables
-/// is in `tower_logout_migrations`; the migrations of your application are not touched. [`SqlStoreBuilder`]
-/// lists the rights that this takes, and changes the names of the tables. Clones share their pool.
+/// `tower_logout_sessions` and `tower_logout_tokens` are created if they are missing, and so is
+/// `tower_logout_ended`, the [log of ended sessions](Self::ended_log). The version of the tables is in
+/// `tower_logout_migrations`; the migrations of your application are not touched. [`SqlStoreBuilder`] lists the
+/// rights that this takes, and changes the names of the tables. Clones share their pool.
 ///
 /// A rotated token is remembered until it expires. It takes about 180 bytes in SQLite, 260 in Postgres and 280
 /// in MariaDB, with indexes: less than 3 MB for a session of 30 days that is rotated every five minutes. A
@@ -137,9 +138,9 @@ impl SqlStore {
 
     /// Opens the log of the sessions that were ended, from which each node learns that their access tokens are dead.
     ///
-    /// The log is read on a connection of its own, which is opened with the options of the pool. The hooks of the
-    /// pool, such as `after_connect`, do not run for that connection. In Postgres, a third connection listens for
-    /// news. [`SqlEndedLog`] says what is logged.
+    /// The log is read on a connection of its own, and a second one learns of news in SQLite and Postgres. Both are
+    /// opened with the options of the pool. The hooks of the pool, such as `after_connect`, do not run for them. A
+    /// SQLite database in memory is read through the pool. [`SqlEndedLog`] says what is logged.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ impl TokenStore for SqlStore {
             return Err(rows_are_kept());
         }
         if !ended.is_empty() {
-            self.bell.ring(&self.pool);
+            self.ring();
         }
         Ok(revocation(ended, now))
     }
@@ -110,9 +110,16 @@ impl SqlStore {
         let commit = self.queries.log_ended(&mut transaction, logged).await?;
         transaction.commit_by(&commit).await?;
         if !ended.is_empty() {
-            self.bell.ring(&self.pool);
+            self.ring();
         }
         Ok(())
+    }
+
+    /// Tells the readers of the log, unless nobody has a use for the log.
+    fn ring(&self) {
+        if !self.policy.ended_retention().is_zero() {
+            self.bell.ring(&self.pool);
+        }
     }
 
     async fn end_subject(

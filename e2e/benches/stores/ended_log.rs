@@ -1,0 +1,146 @@
+//! What the log of ended sessions adds to a revocation, and how long its first read takes.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyPool, AssertSqlSafe};
+use tower_logout::TokenStore;
+use tower_logout::ended::EndedLog;
+use tower_logout::store::SessionPolicy;
+use tower_logout_sqlx::SqlStore;
+
+use e2e::database::{Kind, Server};
+use e2e::own_table::any_pool;
+
+use super::{PAIRS, compare, header, median, open_many, row, throughput};
+
+const AT_ONCE: usize = 32;
+const ROUNDS: usize = 7;
+const PER_ROUND: usize = 1600;
+const MILLION: usize = 1_000_000;
+
+async fn execute(pool: &AnyPool, sql: &str) {
+    let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+    sql.execute(pool).await.unwrap();
+}
+
+pub(super) async fn run() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    beside(
+        "SQLite",
+        [url("with"), url("without")],
+        "DROP TRIGGER tower_logout_sessions_ended",
+    )
+    .await;
+    first_read(
+        &url("full"),
+        &format!(
+            "INSERT INTO tower_logout_ended (session_id, ended_at) \
+             WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number LIMIT {MILLION}) \
+             SELECT lower(hex(randomblob(16))), unixepoch() * 1000 FROM number"
+        ),
+    )
+    .await;
+
+    if let Some(server) = Server::start(Kind::Postgres).await {
+        let names = [server.new_database().await, server.new_database().await];
+        beside(
+            "Postgres",
+            names.map(|name| server.url(&name)),
+            "DROP TRIGGER tower_logout_sessions_ended ON tower_logout_sessions",
+        )
+        .await;
+        first_read(
+            &server.url(&server.new_database().await),
+            &format!(
+                "INSERT INTO tower_logout_ended (session_id, ended_at) \
+                 SELECT md5(i::text), extract(epoch FROM now()) * 1000 \
+                 FROM generate_series(1, {MILLION}) AS i"
+            ),
+        )
+        .await;
+    }
+
+    if let Some(server) = Server::start(Kind::MariaDb).await {
+        let names = [server.new_database().await, server.new_database().await];
+        beside("MariaDB", names.map(|name| server.url(&name)), "SELECT 1").await;
+        first_read(
+            &server.url(&server.new_database().await),
+            &format!(
+                "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
+                 SELECT seq, MD5(seq), UNIX_TIMESTAMP() * 1000 FROM seq_1_to_{MILLION}; \
+                 UPDATE tower_logout_ended_counter SET position = {MILLION}"
+            ),
+        )
+        .await;
+    }
+}
+
+/// Revocations with the log and without. Without access tokens, the store neither logs nor notifies.
+async fn beside(server: &str, [with, without]: [String; 2], drop_trigger: &str) {
+    let with = SqlStore::connect(&with).await.unwrap();
+    let policy = SessionPolicy::new().with_access_lifetime(Duration::ZERO);
+    let by_hand = any_pool(&without).await;
+    let without = SqlStore::connect(&without).await.unwrap();
+    let without = without.with_policy(policy);
+    execute(&by_hand, drop_trigger).await;
+    header(
+        &format!("{server}, the log of ended sessions"),
+        "with",
+        "without",
+    );
+    let (ours, theirs) = (
+        open_many(&with, PAIRS).await,
+        open_many(&without, PAIRS).await,
+    );
+    compare(
+        "revoke",
+        PAIRS,
+        async |pair| with.revoke(&ours[pair]).await.unwrap(),
+        async |pair| without.revoke(&theirs[pair]).await.unwrap(),
+    )
+    .await;
+
+    let mut measured = [const { Vec::new() }; 2];
+    for round in 0..ROUNDS {
+        for turn in 0..2 {
+            let subject = (round + turn) % 2;
+            let store = [&with, &without][subject];
+            let tokens = open_many(store, PER_ROUND).await;
+            let revoke = async |token| store.revoke(&token).await.map(drop);
+            measured[subject].push(throughput(&tokens, AT_ONCE, revoke).await);
+        }
+    }
+    let [with, without] = measured.map(median);
+    row(
+        &format!("revocations a second, {AT_ONCE} at once"),
+        &format!("{with:.0}"),
+        &format!("{without:.0}"),
+        with / without,
+    );
+}
+
+async fn first_read(url: &str, fill: &str) {
+    let store = SqlStore::connect(url).await.unwrap();
+    execute(&any_pool(url).await, fill).await;
+    let log = store.ended_log().await.unwrap();
+    let (begun, mut cursor, mut read) = (Instant::now(), None, 0);
+    loop {
+        let page = log.read(cursor.as_ref()).await.unwrap();
+        read += page.ended.len();
+        cursor = Some(page.cursor);
+        if page.is_complete {
+            break;
+        }
+    }
+    assert_eq!(read, MILLION);
+    println!(
+        "the first read of {read} entries takes {:.1?}",
+        begun.elapsed()
+    );
+    let begun = Instant::now();
+    for _ in 0..100 {
+        log.read(cursor.as_ref()).await.unwrap();
+    }
+    println!("a read of nothing takes {:.1?}", begun.elapsed() / 100);
+}
