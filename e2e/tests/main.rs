@@ -17,6 +17,7 @@ mod ended_sessions_after_faults;
 mod ended_sessions_are_followed;
 mod ended_sessions_in_redis;
 mod ended_sessions_in_sql;
+mod ended_sessions_of_a_table;
 mod ends_reach_every_process;
 mod every_column_type;
 mod every_store_keeps_its_promises;

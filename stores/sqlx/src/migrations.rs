@@ -30,35 +30,53 @@ struct Migration {
     sql: &'static str,
 }
 
+/// Which tables are created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// Those of sessions, and the log of ended ones.
+    All,
+    /// The log of ended sessions alone.
+    Log,
+}
+
+/// The migration that creates the log of ended sessions.
+const LOG: i64 = 2;
+
 /// The migrations in order. A released migration never changes. In MySQL, each statement of a migration has to be
 /// repeatable.
-fn migrations(dialect: Dialect) -> [Migration; 2] {
-    let (sessions, ended) = match dialect {
+fn migrations(dialect: Dialect) -> Vec<Migration> {
+    let (sessions, log, triggers) = match dialect {
         Dialect::Sqlite => (
             include_str!("../migrations/sqlite/1_sessions_and_tokens.sql"),
             include_str!("../migrations/sqlite/2_ended_sessions.sql"),
+            Some(include_str!(
+                "../migrations/sqlite/3_sessions_are_logged.sql"
+            )),
         ),
         Dialect::Postgres => (
             include_str!("../migrations/postgres/1_sessions_and_tokens.sql"),
             include_str!("../migrations/postgres/2_ended_sessions.sql"),
+            Some(include_str!(
+                "../migrations/postgres/3_sessions_are_logged.sql"
+            )),
         ),
         Dialect::MySql => (
             include_str!("../migrations/mysql/1_sessions_and_tokens.sql"),
             include_str!("../migrations/mysql/2_ended_sessions.sql"),
+            None,
         ),
     };
-    [
-        Migration {
-            version: 1,
-            description: "sessions and tokens",
-            sql: sessions,
-        },
-        Migration {
-            version: 2,
-            description: "ended sessions",
-            sql: ended,
-        },
-    ]
+    let migration = |version, description, sql| Migration {
+        version,
+        description,
+        sql,
+    };
+    let tables = [
+        migration(1, "sessions and tokens", sessions),
+        migration(LOG, "ended sessions", log),
+    ];
+    let triggers = triggers.map(|sql| migration(3, "sessions are logged", sql));
+    tables.into_iter().chain(triggers).collect()
 }
 
 impl Migration {
@@ -84,10 +102,10 @@ impl Migration {
 }
 
 /// Creates the tables. A process that comes second may find them half made.
-pub(crate) async fn migrate(pool: &SqlPool, names: &Names) -> Result<(), BoxError> {
+pub(crate) async fn migrate(pool: &SqlPool, names: &Names, tables: Tables) -> Result<(), BoxError> {
     let started = Instant::now();
     loop {
-        let Some(script) = missing(pool, names).await? else {
+        let Some(script) = missing(pool, names, tables).await? else {
             return Ok(());
         };
         match pool.migrate(&script).await {
@@ -110,7 +128,11 @@ pub(crate) async fn migrate(pool: &SqlPool, names: &Names) -> Result<(), BoxErro
 
 /// The script of the first migration that was not applied. A table that this user may not read counts as
 /// missing.
-async fn missing(pool: &SqlPool, names: &Names) -> Result<Option<Arc<str>>, BoxError> {
+async fn missing(
+    pool: &SqlPool,
+    names: &Names,
+    tables: Tables,
+) -> Result<Option<Arc<str>>, BoxError> {
     let dialect = pool.dialect();
     let sql = "SELECT version FROM tower_logout_migrations WHERE success";
     let sql: Arc<str> = names.apply(dialect, sql).into();
@@ -120,6 +142,9 @@ async fn missing(pool: &SqlPool, names: &Names) -> Result<Option<Arc<str>>, BoxE
         Err(error) => return Err(error),
     };
     let mut missing = migrations(dialect).into_iter();
-    let missing = missing.find(|migration| !applied.contains(&migration.version));
+    let missing = missing.find(|migration| {
+        let is_wanted = tables == Tables::All || migration.version == LOG;
+        is_wanted && !applied.contains(&migration.version)
+    });
     Ok(missing.map(|migration| migration.script(dialect, names)))
 }

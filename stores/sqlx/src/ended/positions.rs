@@ -111,13 +111,12 @@ impl Positions {
         let values = [self.retention, position, position, self.retention, limit].map(Value::Int);
         let mut rows = source.fetch(&self.sql, &values, Logged::read).await?;
         let role = rows.iter().position(|row| row.position == ROLE);
-        if let Some(role) = role.map(|index| rows.remove(index)) {
-            if !matches!(&*role.session, "0" | "OFF") {
-                let error = "the server takes no writes, so that its log of ended sessions may lag";
-                return Err(Transient::new(error).into());
-            }
+        let role = role.map(|index| rows.remove(index).session);
+        if matches!(role.as_deref(), None | Some("0" | "OFF")) {
+            return Ok(rows);
         }
-        Ok(rows)
+        let error = "the server takes no writes, so that its log of ended sessions may lag";
+        Err(Transient::new(error).into())
     }
 
     /// A page of the rows, of which the first ones are known.

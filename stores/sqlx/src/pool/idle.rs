@@ -76,7 +76,7 @@ pub(super) fn close<DB: Database>(connection: PoolConnection<DB>) {
     drop(connection.detach());
 }
 
-pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(work);
     }

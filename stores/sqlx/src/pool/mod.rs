@@ -18,6 +18,7 @@ use std::time::Duration;
 use tower_logout::BoxError;
 
 pub(crate) use self::database::{Row, Value};
+pub(crate) use self::idle::in_background;
 pub(crate) use self::own::OwnConnection;
 pub(crate) use self::terms::STATEMENT_TIMEOUT;
 pub(crate) use self::transaction::{Decode, Fetch, Rows, Transaction};

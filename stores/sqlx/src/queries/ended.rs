@@ -11,7 +11,50 @@ use crate::ended::sql::{mysql_now, postgres_now, sqlite_now};
 use crate::millis::Millis;
 use crate::pool::{Fetch, SqlPool, Transaction, Value};
 
+/// Writes an entry, where no trigger does so. A session may have been named before.
+const ENTRY_IN_SQLITE: &str = concat!(
+    "INSERT INTO tower_logout_ended (session_id, ended_at) VALUES (?, ",
+    sqlite_now!(),
+    ")"
+);
+const ENTRY_IN_POSTGRES: &str = concat!(
+    "INSERT INTO tower_logout_ended (session_id, ended_at) VALUES (?, ",
+    postgres_now!(),
+    ") ON CONFLICT DO NOTHING"
+);
+const ENTRY_IN_MYSQL: &str = concat!(
+    "INSERT INTO tower_logout_ended (position, session_id, ended_at) SELECT position + 1, ?, ",
+    mysql_now!(),
+    " FROM tower_logout_ended_counter WHERE id = 1 FOR UPDATE"
+);
+const ADVANCE: &str = "UPDATE tower_logout_ended_counter SET position = position + 1 WHERE id = 1";
+
 impl Queries {
+    /// The statements that write an entry, for somebody who runs them by hand, last before the commit.
+    pub(crate) fn entry(&self) -> (Arc<str>, Option<Arc<str>>) {
+        match self.dialect {
+            Dialect::Sqlite => (self.sql(ENTRY_IN_SQLITE), None),
+            Dialect::Postgres => (self.sql(ENTRY_IN_POSTGRES), None),
+            Dialect::MySql => (self.sql(ENTRY_IN_MYSQL), Some(self.sql(ADVANCE))),
+        }
+    }
+
+    /// Writes ended sessions to the log of a database without our triggers, and returns the statements that commit.
+    pub(crate) async fn log_by_hand(
+        &self,
+        transaction: &mut Transaction,
+        ended: &[&str],
+    ) -> Result<Arc<str>, BoxError> {
+        if self.dialect == Dialect::MySql {
+            return self.log_ended(transaction, ended).await;
+        }
+        let (sql, _) = self.entry();
+        for id in ended {
+            transaction.execute(&sql, &[Value::Text(id)]).await?;
+        }
+        Ok("COMMIT".into())
+    }
+
     /// Writes ended sessions to the log of MySQL, where no trigger does so, and returns the statements that commit.
     ///
     /// From here to the commit, the transaction holds the lock of the counter. So positions are in the order of
@@ -26,12 +69,7 @@ impl Queries {
         }
         let mut logged = 0;
         if let [id] = ended {
-            let sql = self.sql(concat!(
-                "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
-                 SELECT position + 1, ?, ",
-                mysql_now!(),
-                " FROM tower_logout_ended_counter WHERE id = 1 FOR UPDATE"
-            ));
+            let sql = self.sql(ENTRY_IN_MYSQL);
             logged += transaction.execute(&sql, &[Value::Text(id)]).await?;
         } else {
             // One statement for any number: an empty id is none.

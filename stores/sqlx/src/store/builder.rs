@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_logout::BoxError;
 
 use super::SqlStore;
-use crate::migrations;
+use crate::migrations::{Tables, migrate};
 use crate::names::Names;
 use crate::pool::url::{self, Owner};
 use crate::pool::{STATEMENT_TIMEOUT, SqlPool};
@@ -129,7 +129,7 @@ impl SqlStoreBuilder {
         }
         self.names.check(pool.dialect())?;
         pool.check_settings().await?;
-        migrations::migrate(&pool, &self.names).await?;
+        migrate(&pool, &self.names, Tables::All).await?;
         if !self.policies_allow_all {
             let schema = self.names.schema.as_deref().unwrap_or_default();
             for table in ["sessions", "tokens", "ended"] {
@@ -158,6 +158,6 @@ impl SqlStoreBuilder {
     pub async fn migrate(self, pool: impl Into<SqlPool>) -> Result<(), BoxError> {
         let pool = pool.into();
         self.names.check(pool.dialect())?;
-        migrations::migrate(&pool, &self.names).await
+        migrate(&pool, &self.names, Tables::All).await
     }
 }

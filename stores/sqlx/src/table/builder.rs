@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_logout::BoxError;
 
+use super::description::Description;
 use super::mark::{Expiry, Live, Mark};
 use super::store::TableStore;
 use super::subject::WithSubjects;
@@ -21,37 +23,10 @@ pub struct TableStoreBuilder<S = ()> {
     subjects: PhantomData<fn() -> S>,
 }
 
-/// A table and its columns, by their names.
-#[derive(Clone, Debug)]
-pub(super) struct Description {
-    pub(super) schema: String,
-    pub(super) table: String,
-    pub(super) token: String,
-    pub(super) digest: TokenDigest,
-    pub(super) session: Option<String>,
-    pub(super) subject: Option<String>,
-    pub(super) mark: Option<(String, Mark)>,
-    pub(super) live: Vec<(String, Live)>,
-    pub(super) expiry: Option<(String, Expiry)>,
-    pub(super) policies_allow_all: bool,
-}
-
 impl TableStoreBuilder {
     pub(super) fn new(table: String, token: String, digest: TokenDigest) -> Self {
-        let description = Description {
-            schema: String::new(),
-            table,
-            token,
-            digest,
-            session: None,
-            subject: None,
-            mark: None,
-            live: Vec::new(),
-            expiry: None,
-            policies_allow_all: false,
-        };
         Self {
-            description,
+            description: Description::new(table, token, digest),
             subjects: PhantomData,
         }
     }
@@ -103,8 +78,9 @@ impl TableStoreBuilder {
     pub async fn connect(self, pool: impl Into<SqlPool>) -> Result<TableStore, BoxError> {
         let (pool, description) = (pool.into(), self.description);
         let (shape, sample) = description.check(&pool).await?;
+        let log = description.log(&pool).await?;
         let table = (&shape, sample);
-        Ok(TableStore::new(pool, description.digest, table, ()))
+        Ok(TableStore::new(pool, description.digest, table, log, ()))
     }
 
     /// Opens a pool of the store's own, checks the table, and makes the store: for an application whose own pool
@@ -170,9 +146,11 @@ impl TableStoreBuilder<WithSubjects> {
             let subject = description.subject.as_deref().unwrap_or_default();
             return Err(description.missing(subject, &[]).into());
         };
+        let log = description.log(&pool).await?;
         let queries = Arc::new(SubjectQueries::new(&shape, subject));
         let (table, subjects) = ((&shape, sample), WithSubjects { queries });
-        Ok(TableStore::new(pool, description.digest, table, subjects))
+        let digest = description.digest;
+        Ok(TableStore::new(pool, digest, table, log, subjects))
     }
 
     /// Opens a pool of the store's own, checks the table, and makes a store that knows subjects.
@@ -273,6 +251,32 @@ impl<S> TableStoreBuilder<S> {
     /// ```
     pub fn live_until(mut self, column: impl Into<String>, expiry: Expiry) -> Self {
         self.description.expiry = Some((column.into(), expiry));
+        self
+    }
+
+    /// Writes each session that the store ends to the log `tower_logout_ended`, in the transaction that ends the
+    /// session: for nodes that verify access tokens by themselves, and learn from
+    /// [`TableStore::ended_log`] which sessions have ended. No log by default.
+    ///
+    /// An entry counts as long as an access token may live, and 2 minutes more. The table is created if it is
+    /// missing. If the user who connects may not create tables,
+    /// [`SqlStoreBuilder::migrate`](crate::SqlStoreBuilder::migrate) does so as another user. The user who connects
+    /// needs the rights on the log that [`SqlStoreBuilder`](crate::SqlStoreBuilder) lists.
+    ///
+    /// The log needs a [`session_column`](Self::session_column). A session that your application ends by itself, for
+    /// example because a token was used twice, is not logged: run the entry that
+    /// [`TableStore::statements`] shows, in the transaction that ends the session.
+    ///
+    /// ```
+    /// # use tower_logout_sqlx::{TableStore, TokenDigest};
+    /// use std::time::Duration;
+    ///
+    /// let builder = TableStore::builder("tokens", "token", TokenDigest::sha256())
+    ///     .session_column("family_id")
+    ///     .ended_log(Duration::from_secs(5 * 60));
+    /// ```
+    pub fn ended_log(mut self, access_lifetime: Duration) -> Self {
+        self.description.access_lifetime = Some(access_lifetime);
         self
     }
 

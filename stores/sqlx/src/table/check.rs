@@ -2,9 +2,9 @@
 
 use tower_logout::BoxError;
 
-use super::builder::Description;
 use super::catalog::{column, columns};
 use super::column::{Column, Holds};
+use super::description::Description;
 use super::error::TableError;
 use super::probe::Probe;
 use super::references::references;

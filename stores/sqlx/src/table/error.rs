@@ -81,7 +81,7 @@ pub enum TableError {
         /// The table's name.
         table: String,
     },
-    /// A session was asked for by its id, and the store has no session column.
+    /// A session was asked for by its id, or is to be logged, and the store has no session column.
     #[non_exhaustive]
     NoSessionColumn {
         /// The table's name.

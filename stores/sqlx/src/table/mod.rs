@@ -4,6 +4,8 @@ mod builder;
 mod catalog;
 mod check;
 mod column;
+mod description;
+mod ended;
 mod error;
 mod group;
 mod held;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tower_logout::BoxError;
 use zeroize::Zeroizing;
 
-use super::builder::Description;
 use super::column::{Column, Holds};
+use super::description::Description;
 use super::error::TableError;
 use super::statement::{Given, Statement};
 use crate::dialect::Dialect;

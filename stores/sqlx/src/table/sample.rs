@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tower_logout::BoxError;
 use zeroize::Zeroizing;
 
-use super::builder::Description;
+use super::description::Description;
 use super::error::TableError;
 use super::shape::Shape;
 use crate::encoding::Encoding;

@@ -8,6 +8,7 @@ use tower_logout::store::SessionId;
 use tower_logout::{BoxError, Revocation, Token, TokenStore};
 
 use super::builder::TableStoreBuilder;
+use super::ended::Log;
 use super::group::Seen;
 use super::lookup;
 use super::queries::Queries;
@@ -105,6 +106,7 @@ pub struct TableStore<S = ()> {
     pub(super) sample: Arc<Sample>,
     /// Reads a live row of a session. `None` without a session column.
     pub(super) session: Option<Statement>,
+    pub(super) log: Option<Arc<Log>>,
     pub(super) subjects: S,
 }
 
@@ -130,6 +132,7 @@ impl<S> TableStore<S> {
         pool: SqlPool,
         digest: TokenDigest,
         (shape, sample): (&Shape, Sample),
+        log: Option<Log>,
         subjects: S,
     ) -> Self {
         Self {
@@ -138,6 +141,7 @@ impl<S> TableStore<S> {
             queries: Arc::new(Queries::new(shape)),
             sample: Arc::new(sample),
             session: lookup::statement(shape),
+            log: log.map(Arc::new),
             subjects,
         }
     }
@@ -167,7 +171,8 @@ impl<S> TableStore<S> {
     /// # fn main() {}
     /// ```
     pub fn statements(&self) -> Vec<TableStatement> {
-        TableStatement::of_logout(&self.pool, &self.queries)
+        let log = self.log.as_ref().map(|log| log.queries.entry());
+        TableStatement::of_logout(&self.pool, &self.queries, log)
     }
 
     /// Ends the sessions of a token's rows, and the rows without a session.
@@ -227,7 +232,7 @@ impl<S: Send + Sync + 'static> TokenStore for TableStore<S> {
             rows = self.queries.rows(&mut transaction, token).await?;
         }
         let ended = self.end(&mut transaction, &rows, token).await;
-        let revoked = transaction.finish(ended).await?;
+        let revoked = self.finish(transaction, ended).await?;
         if revoked == Revocation::NotFound {
             self.sample.check_unless_checked(&self.pool).await?;
         }

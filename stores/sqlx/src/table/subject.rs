@@ -186,6 +186,6 @@ impl SubjectStore for TableStore<WithSubjects> {
         }
         let mut transaction = self.pool.begin().await?;
         let ended = self.end_subject(&mut transaction, subject, keep).await;
-        transaction.finish(ended).await
+        self.finish(transaction, ended).await
     }
 }

@@ -1,6 +1,7 @@
 //! The statements of a logout, for a reader.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::group::Group;
 use super::queries::Queries;
@@ -38,10 +39,16 @@ const TOKEN: [&str; 4] = [
 ];
 const PROVE: &str =
     "If a session was ended: reads the rows of the token. One that is not ended: an error.";
+const LOG: &str = "For each session of which a live row was ended, as the last statement before the commit: writes its entry.";
+const ADVANCE: &str = "After each entry: takes its position.";
 const COMMIT: &str = "Commits. After an error, roll back instead.";
 
 impl TableStatement {
-    pub(super) fn of_logout(pool: &SqlPool, queries: &Queries) -> Vec<Self> {
+    pub(super) fn of_logout(
+        pool: &SqlPool,
+        queries: &Queries,
+        log: Option<(Arc<str>, Option<Arc<str>>)>,
+    ) -> Vec<Self> {
         let (by_token, session, token) = queries.parts();
         let mut statements = vec![
             Self::new(READ, by_token),
@@ -54,6 +61,14 @@ impl TableStatement {
         statements.extend(Self::of_group(TOKEN, token));
         if session.is_some() {
             statements.push(Self::new(PROVE, by_token));
+        }
+        if let Some((entry, advance)) = log {
+            statements.push(Self {
+                purpose: LOG,
+                sql: entry.to_string(),
+                parameters: vec!["session".to_owned()],
+            });
+            statements.extend(advance.map(|sql| Self::plain(ADVANCE, sql.to_string())));
         }
         statements.push(Self::plain(COMMIT, "COMMIT".to_owned()));
         statements
