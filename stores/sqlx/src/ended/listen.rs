@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[cfg(feature = "postgres")]
 const HEARING: Duration = Duration::from_secs(3);
 #[cfg(feature = "postgres")]
-const DEAF: Duration = Duration::from_secs(60);
+const DEAF: Duration = Duration::from_secs(90);
 
 #[cfg(feature = "postgres")]
 const NOTHING_ARRIVES: &str = "no notification of Postgres arrives, perhaps because of a pooler: connect to the server itself. Until then, a \

@@ -204,7 +204,7 @@ impl EndedLog for SqlEndedLog {
         self.listen();
         let mut news = self.news.lock().await;
         if news.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -142,13 +142,13 @@ fn seen(rows: &[Logged]) -> Result<Seen<'_>, BoxError> {
 
 impl Snapshots {
     pub(super) fn new(names: &Names, retention: i64) -> Self {
-        let named = |sql: &str| {
+        let text = |sql: &str| {
             let sql = Dialect::Postgres.numbered(sql);
             names.apply(Dialect::Postgres, &sql).into()
         };
         Self {
-            tail: named(TAIL),
-            page: named(FIRST),
+            tail: text(TAIL),
+            page: text(FIRST),
             retention,
         }
     }
@@ -158,22 +158,19 @@ impl Snapshots {
         source: &mut Source,
         since: Option<&str>,
     ) -> Result<Page, BoxError> {
-        match since.and_then(Place::parse) {
-            Some(Place { seen: before, last }) => {
-                let rows = match last {
-                    None => self.tail(source, &before).await?,
-                    Some(last) => self.page(source, last).await?,
-                };
-                let now = seen(&rows)?;
-                if before.is_before(&now) {
-                    return Ok(if last.is_some() {
-                        self.page_of(&rows, &before)
-                    } else {
-                        Page::new(self.entries(&rows), cursor(&now))
-                    });
-                }
+        if let Some(Place { seen: before, last }) = since.and_then(Place::parse) {
+            let rows = match last {
+                None => self.tail(source, &before).await?,
+                Some(last) => self.page(source, last).await?,
+            };
+            let now = seen(&rows)?;
+            if before.is_before(&now) {
+                return Ok(if last.is_some() {
+                    self.page_of(&rows, &before)
+                } else {
+                    Page::new(self.entries(&rows), cursor(&now))
+                });
             }
-            None => {}
         }
         let rows = self.page(source, ("0", "")).await?;
         Ok(self.page_of(&rows, &seen(&rows)?))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tower_logout::store::SessionPolicy;
+use tower_logout::store::{SessionId, SessionPolicy};
 use tower_logout::{BoxError, Revocation};
 
 use super::store::TableStore;
@@ -15,7 +15,7 @@ use crate::queries::Queries;
 use crate::row_security::check_row_security;
 
 /// How often the entries that no longer matter are deleted, and how many at a time.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(30);
 const BATCH: u32 = 1000;
 
 /// Writes the log.
@@ -57,7 +57,7 @@ impl Log {
         let Revocation::Sessions(ids) = revoked else {
             return transaction.commit().await;
         };
-        let ids: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
+        let ids: Vec<_> = ids.iter().map(SessionId::as_str).collect();
         let commit = self.queries.log_by_hand(&mut transaction, &ids).await?;
         transaction.commit_by(&commit).await?;
         self.bell.ring(pool);
