@@ -52,10 +52,10 @@
 //! log ([`RedisStore::ended_log`]), and refuses the access tokens of the session
 //! ([`ended`](tower_logout::ended)).
 //!
-//! An entry takes about 32 bytes, and stays for
+//! An entry takes about 32 bytes, and matters for
 //! [`ended_retention`](tower_logout::store::SessionPolicy::ended_retention): 2 minutes longer than an access
-//! token lives. A stream expires when its last entry no longer matters. All processes need the same access
-//! lifetime, because each revocation deletes what its process no longer needs.
+//! token lives. The server keeps entries and streams up to a quarter of that time longer. Give all processes
+//! the same access lifetime.
 //!
 //! - A node has two connections for the log: one reads, and one waits for the next entry. An idle node reads
 //!   once a second.

@@ -32,9 +32,12 @@ end
 local function end_session(answer)
   -- The entry comes first. A command that fails ends the script, and the session must not be gone then.
   if ARGV[1] ~= '0' then
-    local oldest = math.max(now() - ARGV[1], 0)
-    redis.call('XADD', KEYS[3], 'MINID', '~', number(oldest), '*', ARGV[2], ARGV[3])
-    redis.call('PEXPIRE', KEYS[3], ARGV[1])
+    redis.call('XADD', KEYS[3], '*', ARGV[2], ARGV[3])
+    -- The key outlives its last entry. Each time that it is renewed, the entries go that no longer matter.
+    if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[1]) then
+      redis.call('XTRIM', KEYS[3], 'MINID', number(math.max(now() - ARGV[1], 0)))
+      redis.call('PEXPIRE', KEYS[3], number(ARGV[1] * 1.25))
+    end
   end
   answer[#answer + 1] = subject
   answer[#answer + 1] = newest
