@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
@@ -122,37 +122,117 @@ fn a_rotated_token_takes_less_than_400_bytes_in_the_memory_store() {
 }
 
 #[cfg(feature = "ended")]
-#[test]
-fn a_request_whose_session_is_checked_allocates_nothing() {
+mod with_ended_sessions {
     use tower_logout::ended::EndedSessions;
-    use tower_logout::require::RequireSessionLayer;
+    use tower_logout::require::ResponseBody;
+    use tower_logout::store::SessionId;
+
+    use super::*;
 
     #[derive(Clone)]
     struct Claims(&'static str);
 
-    let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        tokio::spawn(following);
-        ended.ready().await;
-    });
-    let layer = RequireSessionLayer::new(&ended, |claims: &Claims| claims.0);
-    let mut service = layer.layer(service());
-    let request = || {
+    fn follow() -> EndedSessions {
+        let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            tokio::spawn(following);
+            ended.ready().await;
+        });
+        ended
+    }
+
+    fn layer(ended: &EndedSessions) -> RequireSessionLayer<EndedSessions> {
+        RequireSessionLayer::new(ended, |claims: &Claims| claims.0)
+    }
+
+    fn request(session: &'static str) -> Request<TestBody> {
         let mut request = Request::get("/me").body(Full::default()).unwrap();
-        request.extensions_mut().insert(Claims("1f0c"));
+        request.extensions_mut().insert(Claims(session));
         request
-    };
-    // The first check of a thread allocates once for all.
-    now(service.call(request())).unwrap();
-    let mut request = Some(request());
-    let counted = measure(|| {
-        let response = now(service.call(request.take().unwrap())).unwrap();
-        assert_eq!(response.status(), 200);
-        drop(response);
-    });
-    assert_eq!(counted.count_total, 0);
+    }
+
+    #[test]
+    fn a_request_whose_session_is_checked_allocates_nothing() {
+        let mut service = layer(&follow()).layer(service());
+        // The first check of a thread allocates once for all.
+        now(service.call(request("1f0c"))).unwrap();
+        let mut request = Some(request("1f0c"));
+        let counted = measure(|| {
+            let response = now(service.call(request.take().unwrap())).unwrap();
+            assert_eq!(response.status(), 200);
+            drop(response);
+        });
+        assert_eq!(counted.count_total, 0);
+    }
+
+    /// A body that neither ends nor has a known size.
+    #[derive(Default)]
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    fn poll(body: &mut ResponseBody<Endless>) -> Poll<bool> {
+        let mut context = Context::from_waker(Waker::noop());
+        let frame = http_body::Body::poll_frame(Pin::new(body), &mut context);
+        frame.map(|frame| frame.is_some())
+    }
+
+    #[test]
+    fn a_request_whose_stream_ends_with_its_session_allocates_four_times() {
+        let ended = follow();
+        let endless = service_fn(|_| ready(Ok::<_, Infallible>(Response::new(Endless))));
+        let mut service = layer(&ended).end_streams().layer(endless);
+        // The first one makes room for the sessions.
+        let mut open = |session| {
+            let mut request = Some(request(session));
+            let mut body = None;
+            let counted = measure(|| {
+                let response = now(service.call(request.take().unwrap())).unwrap();
+                body = Some(response.into_body());
+                assert_eq!(poll(body.as_mut().unwrap()), Poll::Pending);
+            });
+            (body, counted.count_total)
+        };
+        let (_first, _) = open("1f0c");
+        let (mut body, allocations) = open("2e1d");
+        assert_eq!(allocations, 4);
+        ended.end(&SessionId::new("2e1d"));
+        assert_eq!(poll(body.as_mut().unwrap()), Poll::Ready(false));
+    }
+
+    #[test]
+    fn streams_that_have_ended_leave_nothing_behind() {
+        const STREAMS: usize = 10_000;
+        let ended = follow();
+        let open = |range: std::ops::Range<usize>| -> Vec<_> {
+            let ids = range.map(|id| (id % 5_000).to_string());
+            ids.map(|id| ended.watch(&id)).collect()
+        };
+        // The first ones make room.
+        drop(open(0..100));
+        let counted = measure(|| {
+            let signals = open(0..STREAMS);
+            for id in 0..100 {
+                ended.end(&SessionId::new(id.to_string()));
+            }
+            drop(signals);
+        });
+        // A session that has ended is remembered in 21 bytes at most, and its shard in a little more.
+        assert!(counted.bytes_max > 1_000_000, "{counted:?}");
+        assert!(counted.bytes_current < 30_000, "{counted:?}");
+    }
 }

@@ -22,6 +22,8 @@ mod hung_stores;
 mod logout_contract;
 #[cfg(feature = "metrics")]
 mod logouts_are_counted;
+#[cfg(feature = "ended")]
+mod open_streams_end_with_their_session;
 #[cfg(feature = "tracing")]
 mod operator_sees_the_outcome;
 mod pass_through;

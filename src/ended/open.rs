@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::sessions::Refused;
+
 /// The sessions of which something is open, by the hash of their id.
 #[derive(Default)]
 pub(super) struct Open(Mutex<HashMap<u64, Signal>>);
@@ -15,12 +17,18 @@ pub(super) struct Open(Mutex<HashMap<u64, Signal>>);
 struct Signal {
     token: CancellationToken,
     handles: usize,
+    /// Whether the session has ended. The token of a live session is cancelled by a stale node.
+    has_ended: bool,
 }
 
 impl Open {
     pub(super) fn add(self: &Arc<Self>, hash: u64) -> SessionEnded {
         let mut open = self.lock();
         let signal = open.entry(hash).or_default();
+        if signal.token.is_cancelled() && !signal.has_ended {
+            // Handles of a time when the node was stale are still there. The session goes on.
+            signal.token = CancellationToken::new();
+        }
         signal.handles += 1;
         let token = signal.token.clone();
         drop(open);
@@ -32,7 +40,10 @@ impl Open {
     }
 
     pub(super) fn end(&self, hash: u64) {
-        let token = self.lock().get(&hash).map(|signal| signal.token.clone());
+        let token = self.lock().get_mut(&hash).map(|signal| {
+            signal.has_ended = true;
+            signal.token.clone()
+        });
         // Outside of the lock, because the signal wakes tasks.
         if let Some(token) = token {
             token.cancel();
@@ -53,6 +64,14 @@ impl Open {
         drop(open);
         for token in tokens {
             token.cancel();
+        }
+    }
+
+    /// Why the token of a session was cancelled.
+    fn reason(&self, hash: u64) -> Refused {
+        match self.lock().get(&hash) {
+            Some(signal) if signal.has_ended => Refused::Ended,
+            _ => Refused::Stale,
         }
     }
 
@@ -84,16 +103,20 @@ impl Open {
 ///
 /// ```
 /// use axum::Extension;
-/// use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+/// use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 /// use axum::response::Response;
-/// use tower_logout::ended::SessionEnded;
+/// use tower_logout::ended::{Refused, SessionEnded};
 ///
 /// async fn chat(upgrade: WebSocketUpgrade, Extension(session): Extension<SessionEnded>) -> Response {
 ///     upgrade.on_upgrade(|mut socket: WebSocket| async move {
 ///         loop {
 ///             tokio::select! {
-///                 () = session.ended() => {
-///                     let close = CloseFrame { code: 1008, reason: "The session has ended".into() };
+///                 refused = session.ended() => {
+///                     let (code, reason) = match refused {
+///                         Refused::Ended => (close_code::POLICY, "The session has ended"),
+///                         _ => (close_code::AGAIN, "Connect again"),
+///                     };
+///                     let close = CloseFrame { code, reason: reason.into() };
 ///                     let _ = socket.send(Message::Close(Some(close))).await;
 ///                     return;
 ///                 }
@@ -116,18 +139,25 @@ struct Handle {
 }
 
 impl SessionEnded {
-    /// Waits until the session ends, or until this node is [stale](super::Refused::Stale).
-    pub async fn ended(&self) {
+    /// Waits until the session ends, or until this node cannot tell, and returns which of both happened.
+    ///
+    /// After [`Refused::Stale`], the session may be live, so that the client may connect again.
+    pub async fn ended(&self) -> Refused {
         self.0.token.cancelled().await;
+        self.reason()
     }
 
-    /// Whether the session has ended.
+    /// Whether [`ended`](Self::ended) returns at once.
     pub fn is_ended(&self) -> bool {
         self.0.token.is_cancelled()
     }
 
+    pub(crate) fn reason(&self) -> Refused {
+        self.0.open.reason(self.0.hash)
+    }
+
     pub(super) fn end(&self) {
-        self.0.token.cancel();
+        self.0.open.end(self.0.hash);
     }
 
     /// A future that needs no reference to the signal.
@@ -167,6 +197,23 @@ mod tests {
         drop((ended, other));
         assert_eq!(open.lock().len(), 0);
         assert!(open.lock().capacity() < 100);
+    }
+
+    #[test]
+    fn a_live_session_whose_streams_a_stale_node_ended_opens_others() {
+        let open = Arc::new(Open::default());
+        let cut = open.add(7);
+        open.end_share(1.0);
+        assert!(cut.is_ended());
+        assert_eq!(cut.reason(), Refused::Stale);
+
+        let opened = open.add(7);
+        assert!(!opened.is_ended());
+        open.end(7);
+        assert!(opened.is_ended() && open.add(7).is_ended());
+        assert_eq!(opened.reason(), Refused::Ended);
+        drop((cut, opened));
+        assert_eq!(open.lock().len(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The response body, which ends with its session if it is a stream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -61,7 +61,14 @@ where
         let this = self.project();
         match this.watch.poll_end(cx) {
             Poll::Ready(last) => Poll::Ready(last.map(Ok)),
-            Poll::Pending => this.inner.poll_frame(cx),
+            Poll::Pending => {
+                let frame = ready!(this.inner.poll_frame(cx));
+                if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+                    // The body is complete, so that nothing may follow.
+                    *this.watch = Watch::default();
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 

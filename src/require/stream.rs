@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 #[cfg(feature = "ended")]
 use http::HeaderMap;
+#[cfg(feature = "ended")]
+use http::header::CONTENT_LENGTH;
 use http::{Extensions, Response};
 use http_body::{Body, Frame};
 #[cfg(feature = "ended")]
@@ -20,7 +22,7 @@ use super::reply::Refusal;
 #[cfg(feature = "ended")]
 use crate::csrf::content_type::is_grpc;
 #[cfg(feature = "ended")]
-use crate::ended::SessionEnded;
+use crate::ended::{Refused, SessionEnded};
 
 /// The session whose end a response has to see, if any.
 #[derive(Default)]
@@ -46,20 +48,22 @@ pub(super) struct Watch(#[cfg(feature = "ended")] Option<Box<Watched>>);
 struct Watched {
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Kept as long as the body, because the last handle forgets the session.
-    _session: SessionEnded,
+    session: SessionEnded,
     is_grpc: bool,
     has_ended: bool,
 }
 
 impl Watch {
-    /// Watches a response without an exact size. A response of a known size runs out by itself.
+    /// Watches a response without a known size. A response of a known size runs out by itself.
     pub(super) fn new<B: Body>(watching: Watching, response: &Response<B>) -> Self {
         #[cfg(feature = "ended")]
         if let Some(session) = watching.0 {
-            if response.body().size_hint().exact().is_none() {
+            let is_sized = response.body().size_hint().exact().is_some()
+                || response.headers().contains_key(CONTENT_LENGTH);
+            if !is_sized {
                 return Self(Some(Box::new(Watched {
                     ended: Box::pin(session.waiting()),
-                    _session: session,
+                    session,
                     is_grpc: is_grpc(response.headers()),
                     has_ended: false,
                 })));
@@ -102,7 +106,11 @@ impl Watched {
         self.has_ended = true;
         let trailers = || {
             let mut trailers = HeaderMap::new();
-            Refusal::Ended.grpc_status(&mut trailers);
+            let refusal = match self.session.reason() {
+                Refused::Ended => Refusal::Ended,
+                Refused::Stale => Refusal::Unavailable,
+            };
+            refusal.grpc_status(&mut trailers);
             Frame::trailers(trailers)
         };
         Poll::Ready(self.is_grpc.then(trailers))
