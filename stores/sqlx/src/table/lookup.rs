@@ -5,6 +5,7 @@ use tower_logout::BoxError;
 use tower_logout::require::SessionLookup;
 use tower_logout::store::SessionId;
 
+use super::column::Column;
 use super::error::TableError;
 use super::shape::Shape;
 use super::statement::{Given, Statement};
@@ -38,7 +39,7 @@ impl TableSession {
 pub(super) fn statement(shape: &Shape) -> Option<Statement> {
     let session = shape.session.as_ref()?;
     let subject = shape.subject.as_ref();
-    let subject = subject.map_or_else(|| "NULL".to_owned(), |subject| subject.as_text());
+    let subject = subject.map_or_else(|| "NULL".to_owned(), Column::as_text);
     Some(shape.statement(&format!(
         "SELECT {}, {subject} FROM {} WHERE {} AND {} LIMIT 1",
         session.as_text(),
