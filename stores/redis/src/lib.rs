@@ -88,9 +88,10 @@
 //! - With `appendonly yes` and `appendfsync always`, a revocation survives a crash of the process and of
 //!   the machine. With `appendfsync everysec`, the server's default, either crash may lose the last two
 //!   seconds.
-//! - Set `maxmemory-policy noeviction`. A server that evicts keys may evict a log of ended sessions, or a
-//!   pointer without its session; a logout by that token then finds nothing. With `allkeys-lru` and a tenth of the memory that
-//!   the sessions needed, nearly half of the remaining sessions had lost their pointer.
+//! - Set `maxmemory-policy noeviction`. A server that evicts keys may evict a log of ended sessions. It may
+//!   also evict a pointer without its session; a logout by that token then finds nothing. With
+//!   `allkeys-lru` and a tenth of the memory that the sessions needed, nearly half of the remaining sessions
+//!   had lost their pointer.
 //! - Replication is asynchronous. If the primary fails before a replica has the revocation, and that
 //!   replica becomes the primary, the session is live again. [`RedisStore::with_replicas`] waits for
 //!   replicas, and returns an error if too few have the revocation. That narrows the window, but does not
@@ -100,7 +101,7 @@
 //!
 //! All keys of a bucket lie in one slot, by a hash tag, so that a script can change them together. With 64
 //! buckets, the sessions use up to 64 slots, and other ones for each prefix. The pointers of the tokens,
-//! and the list of a subject's sessions, may lie on other nodes.
+//! and the list of a subject's sessions, may lie on other nodes. The log is read on each primary.
 //!
 //! Connect by [`RedisStore::connect_cluster`] or by a [`ClusterClient`](redis::cluster::ClusterClient):
 //! the store replaces a connection that stops answering. It cannot replace a
