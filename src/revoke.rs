@@ -49,6 +49,11 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
         }
     }
     revoked.names_no_subject = subjects.is_empty();
+    #[cfg(feature = "ended")]
+    {
+        // Of the sessions of a subject, the store names those that this call has ended.
+        revoked.others_may_have_ended = true;
+    }
     for subject in &subjects {
         let result = caught(async { store.revoke_subject(subject, tokens).await }).await;
         revoked.add(result, tokens);
@@ -94,9 +99,9 @@ pub(crate) struct Revoked {
     /// The store ended a session and did not name it.
     #[cfg(feature = "ended")]
     any_unnamed: bool,
-    /// The store has no session of a token. Another node may have ended the session.
+    /// Another node may have ended a session that this store call did not name.
     #[cfg(feature = "ended")]
-    any_not_found: bool,
+    others_may_have_ended: bool,
 }
 
 impl Revoked {
@@ -106,7 +111,7 @@ impl Revoked {
             Some(Revocation::NotFound) => {
                 #[cfg(feature = "ended")]
                 {
-                    self.any_not_found = true;
+                    self.others_may_have_ended = true;
                 }
             }
             Some(Revocation::Revoked) => {
@@ -161,7 +166,7 @@ impl Revoked {
         }
         if self.any_unnamed {
             self.failure = Some(Failure::new(FailureKind::SessionNotNamed));
-        } else if self.any_not_found && ended.catch_up().await.is_err() {
+        } else if self.others_may_have_ended && ended.catch_up().await.is_err() {
             self.failure = Some(Failure::new(FailureKind::LogNotRead));
         }
         self

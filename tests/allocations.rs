@@ -13,7 +13,7 @@ use futures::future::ready;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
-use tower_logout::require::RequireSessionLayer;
+use tower_logout::require::{NoStore, RequireSessionLayer};
 use tower_logout::store::SessionStore;
 use tower_logout::{LogoutLayer, MemoryStore, Token};
 
@@ -145,7 +145,7 @@ mod with_ended_sessions {
         ended
     }
 
-    fn layer(ended: &EndedSessions) -> RequireSessionLayer<EndedSessions> {
+    fn layer(ended: &EndedSessions) -> RequireSessionLayer<NoStore> {
         RequireSessionLayer::new(ended, |claims: &Claims| claims.0)
     }
 

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_logout::ended::{Cursor, EndedLog, EndedSessions, Page};
-use tower_logout::require::{RequireSessionLayer, SessionLookup};
+use tower_logout::require::{NoStore, RequireSessionLayer, SessionLookup};
 use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{
     AuthCookies, BoxError, LogoutLayer, MemoryStore, Token, TokenStore, async_trait,
@@ -31,7 +31,7 @@ fn request(sid: Option<&str>) -> Request<TestBody> {
     request
 }
 
-fn require(ended: &EndedSessions) -> RequireSessionLayer<EndedSessions> {
+fn require(ended: &EndedSessions) -> RequireSessionLayer<NoStore> {
     RequireSessionLayer::new(ended, |claims: &Claims| &claims.sid)
 }
 

@@ -40,7 +40,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_logout::ended::{
     Cursor, EndedLog, EndedSessions, EndedSessionsBuilder, Following, Page, Refused, SessionEnded,
 };
-use tower_logout::require::RequireSessionLayer;
+use tower_logout::require::{NoStore, RequireSessionLayer};
 use tower_logout::store::SessionId;
 use tower_logout::{BoxError, LogoutLayer, MemoryStore, Token, async_trait};
 
@@ -56,7 +56,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The layer of the tests. A header names the session.
-fn require(ended: &EndedSessions) -> RequireSessionLayer<EndedSessions> {
+fn require(ended: &EndedSessions) -> RequireSessionLayer<NoStore> {
     RequireSessionLayer::new_by(ended, |head| {
         Some(head.headers.get("sid")?.to_str().ok()?.into())
     })

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
+use futures_util::future::Either;
+use tokio::time::error::Elapsed;
 
 use super::observe;
 use super::sessions::{Begun, EndedSessions, Reader};
@@ -66,7 +68,7 @@ impl EndedSessionsBuilder {
     }
 
     /// Sets how long after a read the next one follows, if the log has no news before. The
-    /// [`poll`](EndedLog::poll) of the log by default.
+    /// [`poll`](EndedLog::poll) of the log by default. A quarter of [`max_staleness`](Self::max_staleness) at most.
     ///
     /// ```
     /// use std::time::Duration;
@@ -129,7 +131,10 @@ impl EndedSessionsBuilder {
         let follower = Follower {
             // Half of the time, so that a read that hangs leaves time for another one.
             read_timeout: self.max_staleness / 2,
-            poll: self.poll.unwrap_or_else(|| log.poll()),
+            poll: self
+                .poll
+                .unwrap_or_else(|| log.poll())
+                .min(self.max_staleness / 4),
             on_error: self.on_error,
             log,
             reader,
@@ -190,7 +195,7 @@ impl<L: EndedLog> Follower<L> {
         let mut delays = delays();
         loop {
             let read = AssertUnwindSafe(self.read(&mut place)).catch_unwind();
-            let error = match tokio::time::timeout(self.read_timeout, read).await {
+            let error = match self.in_time(read).await {
                 Ok(Ok(Ok(()))) => None,
                 Ok(Ok(Err(error))) => Some(error),
                 Ok(Err(_panic)) => Some("the log of ended sessions panicked".into()),
@@ -233,8 +238,29 @@ impl<L: EndedLog> Follower<L> {
         }
     }
 
+    /// Waits for a read, and reports meanwhile how the age grows.
+    async fn in_time<T>(&self, read: impl Future<Output = T>) -> Result<T, Elapsed> {
+        let report = async {
+            loop {
+                tokio::time::sleep(REPORT).await;
+                observe::read(self.reader.sessions());
+            }
+        };
+        let read = tokio::time::timeout(self.read_timeout, read);
+        let (read, report) = (std::pin::pin!(read), std::pin::pin!(report));
+        match futures_util::future::select(read, report).await {
+            Either::Left((read, _)) => read,
+            Either::Right((never, _)) => never,
+        }
+    }
+
     /// Reads all that was committed before the read began.
     async fn read(&self, place: &mut Place) -> Result<(), BoxError> {
+        if self.log.retention().is_zero() {
+            return Err(
+                "the log of ended sessions remembers nothing: set an access lifetime".into(),
+            );
+        }
         let begun = place.unfinished.unwrap_or_else(|| self.reader.begin());
         loop {
             let page = self.log.read(place.cursor.as_ref()).await?;
@@ -272,6 +298,9 @@ impl<L: EndedLog> Follower<L> {
         }
     }
 }
+
+/// How often a read that takes long is reported.
+const REPORT: Duration = Duration::from_secs(1);
 
 const MAX_DELAY: Duration = Duration::from_secs(2);
 

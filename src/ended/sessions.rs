@@ -177,10 +177,12 @@ impl EndedSessions {
     #[inline]
     pub fn check(&self, session_id: &str) -> Result<(), Refused> {
         let inner = &*self.0;
+        // First, so that the set has what the read found that made the node fresh.
+        let is_fresh = self.is_fresh();
         if inner.set.contains(inner.hasher.hash_one(session_id)) {
             return Err(Refused::Ended);
         }
-        if !self.is_fresh() {
+        if !is_fresh {
             return Err(self.stale());
         }
         Ok(())
@@ -346,7 +348,9 @@ impl Reader {
         let stale_at = if read_at == 0 {
             0
         } else {
-            read_at + inner.max_staleness + 1
+            read_at
+                .saturating_add(inner.max_staleness)
+                .saturating_add(1)
         };
         Duration::from_millis(stale_at.saturating_sub(inner.now()))
     }

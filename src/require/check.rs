@@ -66,6 +66,10 @@ impl<T> Check<T> {
                 count("ended");
                 return First::Refuse(Refusal::Ended);
             }
+            if checked.is_err() && self.store.is_none() {
+                count("stale");
+                return First::Refuse(Refusal::Unavailable);
+            }
             if ended.ends_streams {
                 watching = Watching(Some(ended.sessions.watch(&id)));
             }
@@ -76,10 +80,8 @@ impl<T> Check<T> {
         }
         match &self.store {
             Some(store) => First::Ask(Arc::clone(store), SessionId::new(id), watching),
-            None => {
-                count("stale");
-                First::Refuse(Refusal::Unavailable)
-            }
+            // A layer without a store knows by itself.
+            None => First::Refuse(Refusal::Unavailable),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Head, RequireSessionLayer, SessionLookup, Settings};
-use crate::ended::{EndedSessions, Refused};
+use crate::ended::EndedSessions;
 use crate::store::{BoxError, SessionId};
 
 /// What a layer knows by itself.
@@ -16,26 +16,26 @@ pub(super) struct Ended {
     pub(super) ends_streams: bool,
 }
 
-/// A session that has not ended on this node. [`RequireSessionLayer::new`] checks the same, and allocates nothing.
+/// Takes the place of the store in a [`RequireSessionLayer::new`], which asks no store. There is no value of the
+/// type.
+#[derive(Debug)]
+pub enum NoStore {}
+
 #[async_trait]
-impl SessionLookup for EndedSessions {
+impl SessionLookup for NoStore {
     type Session = ();
 
-    async fn look_up(&self, id: &SessionId) -> Result<Option<()>, BoxError> {
-        match self.check(id.as_str()) {
-            Ok(()) => Ok(Some(())),
-            Err(Refused::Ended) => Ok(None),
-            Err(stale @ Refused::Stale) => Err(stale.into()),
-        }
+    async fn look_up(&self, _: &SessionId) -> Result<Option<()>, BoxError> {
+        match *self {}
     }
 }
 
-impl RequireSessionLayer<EndedSessions> {
+impl RequireSessionLayer<NoStore> {
     /// Creates a layer that checks the session which `C` names against the ended sessions of this node. The layer
     /// asks no store, and adds no session to the extensions.
     ///
     /// `C` is the type of the claims that an outer middleware adds to the extensions of the request. A request
-    /// without `C` has no session. While the node is [stale](Refused::Stale), requests with a session get a `503`.
+    /// without `C` has no session. While the node is [stale](crate::ended::Refused::Stale), requests with a session get a `503`.
     ///
     /// ```
     /// use tower_logout::MemoryStore;
@@ -101,11 +101,12 @@ impl RequireSessionLayer<EndedSessions> {
     ///
     /// - A response body without an exact size ends: server-sent events and other streams of HTTP just end, and a
     ///   gRPC call gets `UNAUTHENTICATED` (16) in its trailers. A body of a known size runs out, and a handler in
-    ///   flight is not cancelled.
+    ///   flight is not cancelled. A client cannot tell a download without a `Content-Length` that ends early from a
+    ///   whole one.
     /// - The extensions of each request have a [`SessionEnded`](crate::ended::SessionEnded), for a WebSocket and for
     ///   a stream of requests.
     ///
-    /// A node that is [stale](Refused::Stale) ends the streams of all sessions, one by one. See
+    /// A node that is [stale](crate::ended::Refused::Stale) ends the streams of all sessions, one by one. See
     /// [`keep_streams_when_stale`](crate::ended::EndedSessionsBuilder::keep_streams_when_stale).
     ///
     /// The setting costs four allocations a request, so use the layer with this setting on routes that stream.
@@ -125,10 +126,15 @@ impl RequireSessionLayer<EndedSessions> {
         self
     }
 
-    /// Asks this store while the node is [stale](Refused::Stale), instead of answering `503`. No store by default.
+    /// Asks this store while the node is [stale](crate::ended::Refused::Stale), instead of answering `503`. No store by default.
     ///
     /// The answer stays exact. The store then gets the whole rate of the requests, so check that the store can bear
-    /// them. Call [`end_streams`](Self::end_streams) before.
+    /// them.
+    ///
+    /// Call [`end_streams`](Self::end_streams) before. A stale node ends each stream soon after it began, also a stream
+    /// whose session the store has found. Set
+    /// [`keep_streams_when_stale`](crate::ended::EndedSessionsBuilder::keep_streams_when_stale) if the store stays
+    /// reachable while its log is not.
     ///
     /// ```
     /// # use tower_logout::MemoryStore;

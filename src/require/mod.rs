@@ -22,6 +22,8 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
 use tower::Layer;
 
 pub use self::body::ResponseBody;
+#[cfg(feature = "ended")]
+pub use self::ended::NoStore;
 pub use self::future::ResponseFuture;
 pub use self::lookup::{SessionFn, SessionLookup, session_fn, session_fn_with};
 pub use self::service::RequireSession;

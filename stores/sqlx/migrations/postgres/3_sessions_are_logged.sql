@@ -15,7 +15,8 @@ BEGIN
             now_millis BIGINT := extract(epoch FROM clock_timestamp()) * 1000;
         BEGIN
             INSERT INTO @ended (session_id, ended_at)
-                SELECT id, now_millis FROM deleted WHERE expires_at > now_millis - 120000;
+                SELECT id, now_millis FROM deleted WHERE expires_at > now_millis - 120000
+                ON CONFLICT DO NOTHING; -- the same transaction may have ended the session before
             RETURN NULL;
         END
         $body$

@@ -178,19 +178,23 @@ impl SqlEndedLog {
 impl EndedLog for SqlEndedLog {
     async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
         let mut slot = self.source.lock().await;
-        let mut source = match slot.take() {
-            Some(source) if source.is_current() => source,
+        let (mut source, is_new) = match slot.take() {
+            Some(source) if source.is_current() => (source, false),
             _ => {
                 // What has happened to this connection may have happened to the one that listens, which would not
                 // say so.
                 *self.listening() = None;
-                self.origin.open().await?
+                (self.origin.open().await?, true)
             }
         };
         let since = since.map(Cursor::as_str);
         let page = match &self.reader {
             Reader::Positions(reader) => reader.read(&mut source, since).await?,
-            Reader::Snapshots(reader) => reader.read(&mut source, since).await?,
+            // A server that has crashed gives the numbers of lost transactions again, and has closed its connections.
+            Reader::Snapshots(reader) => {
+                let since = since.filter(|_| !is_new);
+                reader.read(&mut source, since).await?
+            }
         };
         *slot = Some(source);
         Ok(page)

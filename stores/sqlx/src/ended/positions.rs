@@ -110,6 +110,8 @@ impl Positions {
         let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
         let values = [self.retention, position, position, self.retention, limit].map(Value::Int);
         let mut rows = source.fetch(&self.sql, &values, Logged::read).await?;
+        // No order of a union is promised.
+        rows.sort_unstable_by_key(|row| row.position);
         let role = rows.iter().position(|row| row.position == ROLE);
         let role = role.map(|index| rows.remove(index).session);
         if matches!(role.as_deref(), None | Some("0" | "OFF")) {

@@ -170,6 +170,9 @@ impl SqlStore {
     /// ```
     pub async fn ended_log(&self) -> Result<SqlEndedLog, BoxError> {
         let retention = self.policy.ended_retention();
+        if retention.is_zero() {
+            return Err("with an access lifetime of zero, the store logs no ended session".into());
+        }
         SqlEndedLog::open(&self.pool, &self.queries.names, &self.bell, retention).await
     }
 

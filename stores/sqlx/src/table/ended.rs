@@ -33,16 +33,20 @@ impl Log {
         access_lifetime: Duration,
         policies_allow_all: bool,
     ) -> Result<Self, BoxError> {
+        let policy = SessionPolicy::new().with_access_lifetime(access_lifetime);
+        let retention = policy.ended_retention();
+        if retention.is_zero() {
+            return Err("with an access lifetime of zero, the store logs no ended session".into());
+        }
         let names = Names::default();
         migrate(pool, &names, Tables::Log).await?;
         if !policies_allow_all {
             check_row_security(pool, "", "tower_logout_ended").await?;
         }
-        let policy = SessionPolicy::new().with_access_lifetime(access_lifetime);
         Ok(Self {
             bell: Arc::new(Bell::new(&names)),
             queries: Queries::new(pool.dialect(), names),
-            retention: policy.ended_retention(),
+            retention,
             shortened: Mutex::default(),
         })
     }
