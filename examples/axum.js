@@ -22,19 +22,44 @@ const who = async () => {
   });
 };
 
-// Shows who is logged in. Returns whether anybody is.
+// The clock comes in a stream, which ends with the session: in every tab, and on every server.
+let clock, timer;
+const stop = () => {
+  clearTimeout(timer);
+  clock?.close();
+  clock = undefined;
+  $("clock").textContent = "";
+};
+const start = () => {
+  if (clock) return;
+  clock = new EventSource("/clock");
+  clock.onmessage = ({ data }) => { $("clock").textContent = new Date(+data).toLocaleTimeString(); };
+  clock.onerror = ({ target }) => {
+    // A stream that has ended connects again, and a refused one does not. The page asks first, and waits after a
+    // refusal.
+    const refused = target.readyState === EventSource.CLOSED;
+    stop();
+    redrawIn(refused ? 3000 : 0);
+  };
+};
+
+// Shows who is logged in. Returns the answer, or nothing if a later call counts.
 let draws = 0;
 const draw = async () => {
   const drawing = ++draws;
-  const me = await who().catch(() => undefined);
+  const me = await who().catch(() => ({ response: unreachable }));
   // A call that started before a logout may end after it. Only the latest call counts.
-  if (drawing !== draws) return true;
-  const name = me?.response.ok ? JSON.parse(me.text).username : "";
+  if (drawing !== draws) return undefined;
+  const name = me.response.ok ? JSON.parse(me.text).username : "";
+  const had = $("username").textContent;
   $("username").textContent = name;
   $("initial").textContent = name.slice(0, 1);
   $("in").hidden = !name;
   $("out").hidden = !!name;
-  return !!name;
+  if (name || (had && me.response.status === 401)) $("ended").hidden = !!name;
+  name ? start() : stop();
+  if (!name && me.response.status !== 401) redrawIn(3000);
+  return me;
 };
 
 // Removes everything private from the page.
@@ -44,7 +69,14 @@ const hide = () => {
 };
 
 const redraw = async () => {
-  if (!(await draw())) hide();
+  const me = await draw();
+  if (!me || me.response.ok) return;
+  hide();
+  if (!$("ended").hidden) show("GET", "/me", me.response, me.text);
+};
+const redrawIn = (delay) => {
+  clearTimeout(timer);
+  timer = setTimeout(redraw, delay);
 };
 
 // Another tab logged in or out.
@@ -59,7 +91,10 @@ addEventListener("visibilitychange", () => {
 // The page was loaded, or Back or Forward restored it from memory. The browser stores a page as the user
 // left it, so everything private is hidden first.
 addEventListener("pageshow", redraw);
-addEventListener("pagehide", hide);
+addEventListener("pagehide", () => {
+  hide();
+  stop();
+});
 
 const show = (method, path, { status, statusText, ok }, text) => {
   $("call").textContent = `${method} ${path}`;
@@ -75,6 +110,7 @@ const on = (button, method, path, body = () => undefined) =>
   async (event) => {
     event.preventDefault();
     button.disabled = true;
+    if (method === "POST") stop();
     try {
       const { response, text } = await call(method, path, body());
       show(method, path, response, text);
@@ -82,6 +118,7 @@ const on = (button, method, path, body = () => undefined) =>
       await draw();
     } catch {
       show(method, path, unreachable, "The server cannot be reached.");
+      redrawIn(3000);
     }
     button.disabled = false;
   };

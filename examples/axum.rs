@@ -12,9 +12,14 @@
 //! rm jar
 //! ```
 //!
-//! Or open <http://127.0.0.1:3000> in a browser. `BIND` sets the address; port 0 picks a free port.
-//! `DATABASE_URL` sets the database: `sqlite:`, `postgres:`, `mysql:` or `redis:`.
+//! Or open <http://127.0.0.1:3000> in two tabs of a browser, and log out in one: the clock of the other stops
+//! as well. `BIND` sets the address; port 0 picks a free port. `DATABASE_URL` sets the database: `sqlite:`,
+//! `postgres:`, `mysql:` or `redis:`.
 
+#[path = "gateway/shutdown.rs"]
+mod shutdown;
+
+use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 use std::sync::Arc;
@@ -26,17 +31,21 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Json, Router};
 use axum_extra::extract::CookieJar;
+use futures::stream::{self, Stream};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower_logout::ended::{EndedSessions, Following};
 use tower_logout::require::RequireSessionLayer;
-use tower_logout::store::{Rotation, Session, SessionStore, delete_expired_every};
+use tower_logout::store::{Rotation, Session, SessionPolicy, SessionStore, delete_expired_every};
 use tower_logout::{AuthCookies, BoxError, LogoutLayer, Token};
+use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
 const ACCESS_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -47,7 +56,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let database = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite:tower-logout.sqlite".into());
 
-    let store = connect(&database).await?;
+    let (store, ended, following) = connect(&database).await?;
+    let following = tokio::spawn(following);
     tokio::spawn(delete_expired_every(
         Duration::from_secs(3600),
         Arc::clone(&store),
@@ -59,6 +69,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let cookies = AuthCookies::default();
     let logout = LogoutLayer::builder(Arc::clone(&store))
         .cookies(cookies.clone())
+        .ended(&ended)
         .build()?;
     // The key lives only in this process. After a restart, all access tokens are invalid, and clients
     // refresh.
@@ -69,13 +80,13 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         store,
         cookies,
     });
-    // The verified access token names its session. The layer asks the store whether the session is live.
+    // The verified access token names its session. A layer asks the store whether the session is live. The
+    // other one knows by itself, and ends the streams of a session with the session.
+    let asking = RequireSessionLayer::asking(Arc::clone(&app.store), Claims::session);
+    let streams = RequireSessionLayer::new(&ended, Claims::session).end_streams();
     let private = Router::new()
-        .route("/me", get(me))
-        .route_layer(RequireSessionLayer::asking(
-            Arc::clone(&app.store),
-            |claims: &Claims| &claims.sid,
-        ))
+        .route("/me", get(me).layer(asking))
+        .route("/clock", get(clock).layer(streams))
         .route_layer(from_fn_with_state(Arc::clone(&app), verify));
     let router = Router::new()
         .route("/", file("html", include_str!("axum.html")))
@@ -92,21 +103,29 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind(&bind).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown())
+        .with_graceful_shutdown(async move {
+            shutdown::signal().await;
+            // Ends the streams that are open, which the server waits for.
+            following.abort();
+        })
         .await?;
     // Revocations of disconnected clients may still run.
     tokio::time::timeout(DRAIN_TIMEOUT, logout.drain()).await?;
     Ok(())
 }
 
-/// Connects to the store of this URL.
-async fn connect(url: &str) -> Result<Arc<dyn SessionStore>, BoxError> {
+/// Connects to the store of this URL, and follows its log of ended sessions.
+async fn connect(url: &str) -> Result<(Arc<dyn SessionStore>, EndedSessions, Following), BoxError> {
+    let policy = SessionPolicy::new().with_access_lifetime(ACCESS_LIFETIME);
+    let builder = EndedSessions::builder().on_error(|error| eprintln!("{error}"));
     if url.starts_with("redis:") || url.starts_with("rediss:") {
-        return Ok(Arc::new(
-            tower_logout_redis::RedisStore::connect(url).await?,
-        ));
+        let store = RedisStore::connect(url).await?.with_policy(policy);
+        let (ended, following) = builder.follow(store.ended_log()?);
+        return Ok((Arc::new(store), ended, following));
     }
-    Ok(Arc::new(SqlStore::connect(url).await?))
+    let store = SqlStore::connect(url).await?.with_policy(policy);
+    let (ended, following) = builder.follow(store.ended_log().await?);
+    Ok((Arc::new(store), ended, following))
 }
 
 struct App {
@@ -159,6 +178,17 @@ async fn me(Extension(session): Extension<Session>) -> Json<Value> {
     Json(json!({ "username": session.subject }))
 }
 
+/// The time in milliseconds, once a second. A stream without an end of its own.
+async fn clock() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let seconds = tokio::time::interval(Duration::from_secs(1));
+    Sse::new(stream::unfold(seconds, async |mut seconds| {
+        seconds.tick().await;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let event = Event::default().data(time.as_millis().to_string());
+        Some((Ok(event), seconds))
+    }))
+}
+
 /// Adds the claims of a valid access token to the request.
 async fn verify(
     State(app): State<Arc<App>>,
@@ -202,6 +232,12 @@ struct Claims {
     sub: String,
     sid: String,
     exp: u64,
+}
+
+impl Claims {
+    fn session(&self) -> &str {
+        &self.sid
+    }
 }
 
 impl App {
@@ -250,34 +286,5 @@ impl IntoResponse for AppError {
         eprintln!("{}", self.0);
         let body = Json(json!({ "error": "Internal server error" }));
         (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
-    }
-}
-
-/// Resolves on Ctrl-C and, on Unix, on SIGTERM.
-async fn shutdown() {
-    let interrupt = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            eprintln!("cannot listen for Ctrl-C: {error}");
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(error) => {
-                eprintln!("cannot listen for SIGTERM: {error}");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
     }
 }

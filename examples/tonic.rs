@@ -22,7 +22,7 @@
 //! let token = auth.login(()).await?.into_inner();
 //! let mut logout = tonic::Request::new(());
 //! logout.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
-//! auth.logout(logout).await?;    // now the token is UNAUTHENTICATED
+//! auth.logout(logout).await?;    // now the token is UNAUTHENTICATED, and so is each open stream of the login
 //! ```
 //!
 //! `BIND` sets the address; port 0 picks a free port.
@@ -39,20 +39,26 @@ use tonic::Status;
 use tonic::service::Routes;
 use tonic_prost::ProstCodec;
 use tower::service_fn;
-use tower_logout::store::SessionStore;
+use tower_logout::ended::EndedSessions;
+use tower_logout::require::RequireSessionLayer;
+use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{BoxError, LogoutLayer, MemoryStore, Token, TokenSource};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let store = MemoryStore::new();
+    let (ended, following) = EndedSessions::builder().follow(store.ended_log());
+    tokio::spawn(following);
     let logout = LogoutLayer::builder(store.clone())
         .path("/auth.v1.Auth/Logout")
         .grpc()
         .token_source(TokenSource::bearer())
+        .ended(&ended)
         .build()?;
     let (_, health) = tonic_health::server::health_reporter();
     let app = Routes::new(health)
         .into_axum_router()
+        .layer(RequireSessionLayer::new(&ended, SessionId::as_str).end_streams())
         .layer(from_fn_with_state(store.clone(), authenticate))
         .route("/auth.v1.Auth/Login", post(log_in).with_state(store))
         .layer(logout);
@@ -82,7 +88,12 @@ async fn log_in(State(store): State<MemoryStore>, request: Request) -> Response 
         .map(axum::body::Body::new)
 }
 
-async fn authenticate(State(store): State<MemoryStore>, request: Request, next: Next) -> Response {
+/// Adds the session of the token to the request.
+async fn authenticate(
+    State(store): State<MemoryStore>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let header = request.headers().get(AUTHORIZATION);
     let token = header.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let session = match token {
@@ -90,7 +101,10 @@ async fn authenticate(State(store): State<MemoryStore>, request: Request, next: 
         None => Ok(None),
     };
     match session {
-        Ok(Some(_)) => next.run(request).await,
+        Ok(Some(session)) => {
+            request.extensions_mut().insert(session.id);
+            next.run(request).await
+        }
         Ok(None) => reject(&Status::unauthenticated("not logged in")),
         Err(error) => reject(&internal(error)),
     }

@@ -85,6 +85,7 @@ call Page.navigate "{\"url\":\"$url\"}"
 wait_until "document.getElementById('out')?.hidden === false"
 evaluate "document.getElementById('login').click()"
 wait_until "document.getElementById('in').hidden === false"
+wait_until "document.getElementById('clock').textContent !== ''"
 evaluate "document.getElementById('me').click()"
 wait_until "document.getElementById('call').textContent === 'GET /me'"
 # A button is pale while its call runs.

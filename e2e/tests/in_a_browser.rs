@@ -85,12 +85,55 @@ async fn the_other_tab_shows_a_login_and_a_logout() {
 }
 
 #[tokio::test]
-async fn a_tab_shows_a_logout_from_elsewhere_when_it_comes_to_the_front() {
+async fn the_stream_of_the_other_tab_ends_with_the_login_and_the_tab_says_so() {
     let Some(chromium) = Chromium::start().await else {
         return;
     };
     let server = ExampleServer::start().await;
     let page = chromium.open(&server.url).await;
+    let streams = "document.querySelector('#clock').textContent.includes(':')";
+    press(&page, "login").await;
+    wait_for(&page, LOGGED_IN).await;
+    wait_for(&page, streams).await;
+    // The clock runs.
+    let seen: String = run(&page, "document.querySelector('#clock').textContent").await;
+    let changed = format!("document.querySelector('#clock').textContent !== '{seen}'");
+    wait_for(&page, &format!("{streams} && {changed}")).await;
+
+    // A tab without the script of the page, which tells the other tabs nothing.
+    let elsewhere = chromium.open(&format!("{}/healthz", server.url)).await;
+    elsewhere.bring_to_front().await.unwrap();
+    wait_for(&page, "document.visibilityState === 'hidden'").await;
+    let status: u16 = run(&elsewhere, LOG_OUT).await;
+    assert_eq!(status, 200);
+    wait_for(&page, LOGGED_OUT).await;
+    wait_for(
+        &page,
+        "document.querySelector('#ended').innerText === 'You were logged out.'
+            && document.querySelector('#call').textContent === 'GET /me'
+            && document.querySelector('#status').textContent === '401 Unauthorized'
+            && document.querySelector('#clock').textContent === ''",
+    )
+    .await;
+
+    press(&page, "login").await;
+    wait_for(&page, LOGGED_IN).await;
+    wait_for(&page, streams).await;
+    let hidden: bool = run(&page, "document.querySelector('#ended').hidden").await;
+    assert!(hidden);
+    chromium.close().await;
+}
+
+#[tokio::test]
+async fn a_tab_whose_stream_does_not_tell_shows_a_logout_when_it_comes_to_the_front() {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let server = ExampleServer::start().await;
+    let page = chromium.open("about:blank").await;
+    let silent = "window.EventSource = class { close() {} }";
+    page.evaluate_on_new_document(silent).await.unwrap();
+    page.goto(&server.url).await.unwrap();
     press(&page, "login").await;
     wait_for(&page, LOGGED_IN).await;
     let elsewhere = chromium.open(&format!("{}/healthz", server.url)).await;

@@ -33,6 +33,7 @@ mod session_stores;
 mod sessions_in_redis;
 mod sessions_of_tower_sessions;
 mod statements_by_hand;
+mod ten_thousand_open_streams;
 mod the_descriptions;
 mod the_example_server;
 mod the_gateway;

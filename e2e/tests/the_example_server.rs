@@ -10,6 +10,9 @@ use tokio::process::Command;
 use e2e::database::{Kind, shared};
 use e2e::find_program;
 use e2e::process::ExampleServer;
+use tower_logout::{Token, TokenStore};
+use tower_logout_redis::RedisStore;
+use tower_logout_sqlx::SqlStore;
 
 /// Runs curl against its own server.
 struct Curl {
@@ -156,6 +159,83 @@ async fn reuse_of_a_stolen_refresh_token_ends_the_session() {
     }
     assert_eq!(curl.post("/auth/refresh", &["-b", &stolen]).await.0, 401);
     assert_eq!(curl.call("/me", &["-b", "jar"]).await.0, 401);
+}
+
+/// Reads the clock of the login until its stream ends, while `end` ends the session.
+async fn clock_ends_when(curl: &Curl, end: impl AsyncFnOnce()) {
+    let mut clock = Command::new(&curl.program)
+        .args(["-sSN", "-b", "jar"])
+        .arg(format!("{}/clock", curl.server.url))
+        .current_dir(curl.server.folder.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut clock_output = clock.stdout.take().unwrap();
+    let mut event = [0; 1024];
+    let read = clock_output.read(&mut event).await.unwrap();
+    assert!(event[..read].starts_with(b"data: 1"));
+    let running = tokio::time::timeout(Duration::from_millis(1500), clock.wait());
+    assert!(
+        running.await.is_err(),
+        "the clock of a live session goes on"
+    );
+    end().await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), clock.wait());
+    // The response is complete, as curl sees it.
+    assert!(ended.await.expect("the clock goes on").unwrap().success());
+}
+
+#[tokio::test]
+async fn the_stream_of_a_login_ends_with_the_logout_and_with_the_server() {
+    let Some(mut curl) = Curl::start().await else {
+        return;
+    };
+    assert_eq!(curl.call("/clock", &[]).await.0, 401);
+    curl.log_in().await;
+    clock_ends_when(&curl, async || {
+        assert_eq!(curl.post("/auth/logout", &["-b", "jar"]).await.0, 200);
+    })
+    .await;
+    assert_eq!(curl.call("/clock", &["-b", "jar"]).await.0, 401);
+
+    curl.log_in().await;
+    clock_ends_when(&curl, async || curl.server.signal("TERM").await).await;
+    assert!(curl.server.ended().await.success());
+}
+
+/// Ends the session in another process, as another server does. The server with the stream reads of the end.
+async fn the_stream_ends_without_a_logout_here(url: &str, program: PathBuf) {
+    let server = ExampleServer::start_with(url).await;
+    let curl = Curl { program, server };
+    curl.log_in().await;
+    let refresh = Token::new(curl.cookie("refreshToken"));
+    clock_ends_when(&curl, async || {
+        if url.starts_with("redis") {
+            let store = RedisStore::connect(url).await.unwrap();
+            store.revoke(&refresh).await.unwrap();
+        } else {
+            let store = SqlStore::connect(url).await.unwrap();
+            store.revoke(&refresh).await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(curl.call("/clock", &["-b", "jar"]).await.0, 401);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_login_ends_although_another_process_ended_the_session() {
+    let Some(program) = find_program(&["curl"]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions").display().to_string();
+    the_stream_ends_without_a_logout_here(&format!("sqlite:{file}"), program.clone()).await;
+    for kind in [Kind::Postgres, Kind::MariaDb, Kind::Redis] {
+        if let Some((_server, url)) = shared(kind).await {
+            the_stream_ends_without_a_logout_here(&url, program.clone()).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The smaller examples work as the recipes in their first lines say.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tokio::process::Command;
@@ -109,4 +110,7 @@ async fn the_tonic_example_logs_out() {
         .unwrap();
     let check = health.check(with_token(&token, everything()));
     assert_eq!(check.await.unwrap_err().code(), Code::Unauthenticated);
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.message());
+    let status = ended.await.expect("the stream goes on").unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
 }

@@ -22,6 +22,13 @@
 //!   with the credentials of the gateway as its client. A client without a secret is `CLIENT_ID@HOST`. The
 //!   token is sent unencrypted, so use a network of your own.
 //!
+//! # What ends with a session
+//!
+//! The gateway looks up the session of each request that has a refresh cookie. It closes a WebSocket and ends a
+//! response without a known size as soon as the session ends, on this gateway or elsewhere. An authorization
+//! server does not name the session of a token, so that the streams of its tenants go on. A gateway that cannot
+//! read its database for 30 seconds answers such a request with `503`.
+//!
 //! # What the upstream sees
 //!
 //! - Clients use HTTP/1, or HTTP/2 with prior knowledge. The gateway uses HTTP/1 to the upstream, or
@@ -37,6 +44,7 @@
 mod authority;
 mod hop;
 mod shutdown;
+mod tenant;
 mod upstream;
 
 use std::collections::HashMap;
@@ -56,15 +64,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Layer, ServiceExt};
-use tower_logout::body::ResponseBody;
-use tower_logout::{BoxError, Logout, LogoutLayer, TokenStore, store_fn};
-use tower_logout_sqlx::SqlStore;
+use tower::ServiceExt;
+use tower_logout::{BoxError, LogoutLayer, body, require};
 
-use authority::AuthorizationServer;
 use hop::{end_of_hop, forwarded, is_websocket};
+use tenant::Tenant;
 use upstream::{Body, Upstream, empty};
 
 const LOGOUT: &str = "/auth/logout";
@@ -75,7 +82,7 @@ const BUFFER: usize = 64 * 1024;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let (mut tenants, mut layers) = (HashMap::new(), Vec::new());
+    let (mut tenants, mut layers, mut followed) = (HashMap::new(), Vec::new(), Vec::new());
     let environment = env::var("TENANTS").unwrap_or_default();
     let environment = environment.split_whitespace().map(str::to_owned);
     for argument in env::args().skip(1).chain(environment) {
@@ -87,44 +94,27 @@ async fn main() -> Result<(), BoxError> {
         let (upstream, store) = rest
             .split_once(',')
             .unwrap_or((rest, "sqlite:tower-logout.sqlite"));
-        let layer = LogoutLayer::builder(open(store).await?)
-            .path(LOGOUT)
-            .build()?;
-        tenants.insert(
-            host.to_ascii_lowercase(),
-            layer.layer(Upstream::at(upstream)?),
-        );
-        layers.push(layer);
+        let (tenant, following) = Tenant::open(Upstream::at(upstream)?, store).await?;
+        layers.push(tenant.layer.clone());
+        followed.push(tokio::spawn(following));
+        tenants.insert(host.to_ascii_lowercase(), tenant);
     }
     if tenants.is_empty() {
         return Err("give an upstream as an argument, for example http://127.0.0.1:8080".into());
     }
 
-    serve(Arc::new(tenants)).await?;
+    serve(Arc::new(tenants), &followed).await?;
     // Revocations of disconnected clients may still run.
     let drained = join_all(layers.iter().map(LogoutLayer::drain));
     tokio::time::timeout(DRAIN_TIMEOUT, drained).await?;
     Ok(())
 }
 
-/// An app behind its logout layer. The type is the same for each store.
-type Tenant = Logout<Upstream, Arc<dyn TokenStore>>;
-
-async fn open(store: &str) -> Result<Arc<dyn TokenStore>, BoxError> {
-    if store.starts_with("https:") {
-        return Err("for https, wrap the HttpConnector of authority.rs in a TLS connector".into());
-    }
-    if !store.starts_with("http:") {
-        return Ok(Arc::new(SqlStore::connect(store).await?));
-    }
-    let server = AuthorizationServer::at(store)?;
-    Ok(Arc::new(store_fn(move |token| {
-        server.clone().revoke(token)
-    })))
-}
-
 /// Serves until a signal arrives, and then finishes the requests in flight.
-async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
+async fn serve(
+    tenants: Arc<HashMap<String, Tenant>>,
+    followed: &[JoinHandle<()>],
+) -> Result<(), BoxError> {
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:8000".into());
     let listener = TcpListener::bind(&bind).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -156,6 +146,8 @@ async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
     }
     drop(listener);
     stopping.cancel();
+    // Ends the streams of sessions.
+    followed.iter().for_each(JoinHandle::abort);
     connections.close();
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
         .await
@@ -169,11 +161,14 @@ async fn serve(tenants: Arc<HashMap<String, Tenant>>) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// The answer of a tenant, or of the gateway.
+type Answer = Response<Either<body::ResponseBody<require::ResponseBody<Body>>, Full<Bytes>>>;
+
 async fn answer(
     tenants: Arc<HashMap<String, Tenant>>,
     client: IpAddr,
     mut request: Request<Incoming>,
-) -> Result<Response<Either<ResponseBody<Body>, Full<Bytes>>>, BoxError> {
+) -> Result<Answer, BoxError> {
     let host = match (request.uri().authority(), request.headers().get(HOST)) {
         (Some(authority), _) => HeaderValue::from_str(authority.as_str())?,
         (None, Some(host)) => host.clone(),
@@ -191,7 +186,19 @@ async fn answer(
     let websocket = is_websocket(headers);
     end_of_hop(headers, websocket);
     forwarded(headers, client, host)?;
+    if request.uri().path() != LOGOUT {
+        match tenant.session_of(&request).await {
+            Ok(Some(session)) => {
+                request.extensions_mut().insert(session);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                eprintln!("cannot look up a session: {error}");
+                return Ok(empty(StatusCode::SERVICE_UNAVAILABLE).map(Either::Right));
+            }
+        }
+    }
     // Boxed, because the compiler cannot prove here that a future over `dyn TokenStore` is `Send`.
-    let answer = tenant.clone().oneshot(request).boxed();
+    let answer = tenant.service.clone().oneshot(request).boxed();
     Ok(answer.await?.map(Either::Left))
 }

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::copy_bidirectional;
 use tower::Service;
 use tower_logout::BoxError;
+use tower_logout::ended::SessionEnded;
 
 use crate::hop::{end_of_hop, is_websocket};
 use crate::{BUFFER, LOGOUT};
@@ -75,6 +76,7 @@ impl Upstream {
             .build()?;
         *request.version_mut() = Version::HTTP_11;
         let websocket = is_websocket(request.headers());
+        let session = request.extensions_mut().remove::<SessionEnded>();
         let client = hyper::upgrade::on(&mut request);
         if self.http2 {
             request.headers_mut().remove(HOST);
@@ -86,7 +88,17 @@ impl Upstream {
             tokio::spawn(async move {
                 let (client, upstream) = try_join(client, upstream).await?;
                 let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-                copy_bidirectional(&mut client, &mut upstream).await?;
+                let ended = async {
+                    match session {
+                        Some(session) => session.ended().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                // Both connections close with the session.
+                tokio::select! {
+                    copied = copy_bidirectional(&mut client, &mut upstream) => drop(copied?),
+                    _ = ended => {}
+                }
                 Ok::<_, BoxError>(())
             });
         }
