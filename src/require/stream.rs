@@ -15,6 +15,8 @@ use http::header::CONTENT_LENGTH;
 use http::{Extensions, Response};
 use http_body::{Body, Frame};
 #[cfg(feature = "ended")]
+use pin_project_lite::pin_project;
+#[cfg(feature = "ended")]
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 #[cfg(feature = "ended")]
@@ -42,15 +44,18 @@ impl Watching {
 
 /// Watches the session of a response body, if the body is a stream.
 #[derive(Default)]
-pub(super) struct Watch(#[cfg(feature = "ended")] Option<Box<Watched>>);
+pub(super) struct Watch(#[cfg(feature = "ended")] Option<Pin<Box<Watched>>>);
 
 #[cfg(feature = "ended")]
-struct Watched {
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Kept as long as the body, because the last handle forgets the session.
-    session: SessionEnded,
-    is_grpc: bool,
-    has_ended: bool,
+pin_project! {
+    struct Watched {
+        #[pin]
+        ended: WaitForCancellationFutureOwned,
+        // Kept as long as the body, because the last handle forgets the session.
+        session: SessionEnded,
+        is_grpc: bool,
+        has_ended: bool,
+    }
 }
 
 impl Watch {
@@ -61,8 +66,8 @@ impl Watch {
             let is_sized = response.body().size_hint().exact().is_some()
                 || response.headers().contains_key(CONTENT_LENGTH);
             if !is_sized {
-                return Self(Some(Box::new(Watched {
-                    ended: Box::pin(session.waiting()),
+                return Self(Some(Box::pin(Watched {
+                    ended: session.waiting(),
                     session,
                     is_grpc: is_grpc(response.headers()),
                     has_ended: false,
@@ -79,7 +84,7 @@ impl Watch {
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         #[cfg(feature = "ended")]
         if let Some(watched) = &mut self.0 {
-            return watched.poll_end(cx);
+            return watched.as_mut().poll_end(cx);
         }
         let _ = cx;
         Poll::Pending
@@ -96,24 +101,25 @@ impl Watch {
 
 #[cfg(feature = "ended")]
 impl Watched {
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
-        if self.has_ended {
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        let this = self.project();
+        if *this.has_ended {
             return Poll::Ready(None);
         }
-        if self.ended.as_mut().poll(cx).is_pending() {
+        if this.ended.poll(cx).is_pending() {
             return Poll::Pending;
         }
-        self.has_ended = true;
+        *this.has_ended = true;
         let trailers = || {
             let mut trailers = HeaderMap::new();
-            let refusal = match self.session.reason() {
+            let refusal = match this.session.reason() {
                 Refused::Ended => Refusal::Ended,
                 Refused::Stale => Refusal::Unavailable,
             };
             refusal.grpc_status(&mut trailers);
             Frame::trailers(trailers)
         };
-        Poll::Ready(self.is_grpc.then(trailers))
+        Poll::Ready(this.is_grpc.then(trailers))
     }
 }
 
