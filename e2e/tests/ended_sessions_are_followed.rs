@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -218,11 +218,9 @@ async fn on_mariadb_none_is_missed() {
 /// How long the end of a session takes to be read by somebody who waits for news, in another pool.
 async fn lags(database: &Database, ends: usize) -> Vec<Duration> {
     let other = SqlStore::connect(&database.url).await.unwrap();
-    let reader = Reader::new(other.ended_log().await.unwrap());
+    let mut reader = Reader::new(other.ended_log().await.unwrap());
     let mut lags = Vec::new();
-    let (mut reader, ended_at) = (reader, Arc::new(AtomicI64::new(0)));
     reader.read().await;
-    drop(ended_at);
     // The listener starts with the first wait.
     let _ = tokio::time::timeout(Duration::from_secs(5), reader.log.news()).await;
     tokio::time::sleep(Duration::from_millis(300)).await;

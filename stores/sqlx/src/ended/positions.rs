@@ -15,6 +15,7 @@ use crate::pool::{Row, Value};
 
 /// Reads a log by position.
 pub(super) struct Positions {
+    dialect: Dialect,
     sql: Arc<str>,
     retention: i64,
 }
@@ -50,10 +51,14 @@ const IN_MYSQL: &str = concat!(
     "SELECT -1, CAST(@@global.read_only AS CHAR), 0 UNION ALL \
      (SELECT position, session_id, ended_at + ? - ",
     mysql_now!(),
-    " FROM tower_logout_ended WHERE position >= ? AND (position = ? OR ended_at > ",
-    mysql_now!(),
-    " - ?) ORDER BY position LIMIT ?)"
+    " FROM tower_logout_ended WHERE position >= ? ORDER BY position LIMIT ?)"
 );
+
+/// How long after the next entry a missing one may still appear, in milliseconds.
+///
+/// Positions have no gaps. But MariaDB makes a snapshot without a lock: of two transactions that commit while it does
+/// so, the snapshot may have the later one alone. An entry of this age was committed long before any snapshot.
+const MAY_APPEAR: i64 = 2 * 60 * 1000;
 
 impl<'c> Last<'c> {
     fn parse(cursor: &'c str) -> Option<Self> {
@@ -85,6 +90,7 @@ impl Positions {
             IN_SQLITE
         };
         Self {
+            dialect,
             sql: names.apply(dialect, sql).into(),
             retention,
         }
@@ -108,8 +114,12 @@ impl Positions {
     async fn rows(&self, source: &mut Source, position: i64) -> Result<Vec<Logged>, BoxError> {
         // One more than a page, for the row at the position.
         let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-        let values = [self.retention, position, position, self.retention, limit].map(Value::Int);
-        let mut rows = source.fetch(&self.sql, &values, Logged::read).await?;
+        let (retention, position) = (Value::Int(self.retention), Value::Int(position));
+        let values: &[_] = match self.dialect {
+            Dialect::MySql => &[retention, position, Value::Int(limit)],
+            _ => &[retention, position, position, retention, Value::Int(limit)],
+        };
+        let mut rows = source.fetch(&self.sql, values, Logged::read).await?;
         // No order of a union is promised.
         rows.sort_unstable_by_key(|row| row.position);
         let role = rows.iter().position(|row| row.position == ROLE);
@@ -121,9 +131,29 @@ impl Positions {
         Err(Transient::new(error).into())
     }
 
+    /// How many rows precede the first entry that is missing and may still appear.
+    fn settled(&self, rows: &[Logged], known: usize) -> usize {
+        if self.dialect != Dialect::MySql {
+            return rows.len();
+        }
+        let may_appear = |before: i64, after: &Logged| {
+            after.position != before + 1 && after.remaining > self.retention - MAY_APPEAR
+        };
+        // The first entry may have been the first one ever, or all before it were deleted long ago.
+        let first = rows.first().filter(|_| known == 0 && rows.len() <= PAGE);
+        if first.is_some_and(|first| may_appear(0, first)) {
+            return 0;
+        }
+        let gap = rows.windows(2).position(|rows| match rows {
+            [before, after] => may_appear(before.position, after),
+            _ => false,
+        });
+        gap.map_or(rows.len(), |before| before + 1)
+    }
+
     /// A page of the rows, of which the first ones are known.
     fn page(&self, rows: Vec<Logged>, known: usize) -> Page {
-        let cursor = match rows.last() {
+        let cursor = match rows.get(..self.settled(&rows, known)).and_then(<[_]>::last) {
             Some(last) => Cursor::new(format!("{} {}", last.position, last.session)),
             None => Cursor::new(""),
         };
@@ -153,6 +183,32 @@ mod tests {
         assert!(crate::query_plan::uses_an_index(&pool, IN_SQLITE).await);
         let by_time = IN_SQLITE.replace("position >= ? AND", "");
         assert!(!crate::query_plan::uses_an_index(&pool, &by_time).await);
+    }
+
+    #[test]
+    fn a_missing_entry_that_may_appear_is_waited_for() {
+        let reader = Positions::new(Dialect::MySql, &Names::default(), 1_000_000);
+        let row = |position, age| Logged {
+            position,
+            session: position.to_string(),
+            remaining: 1_000_000 - age,
+        };
+        let cursor = |rows| reader.page(rows, 1).cursor.as_str().to_owned();
+        assert_eq!(cursor(vec![row(1, 9), row(2, 5), row(3, 4)]), "3 3");
+        assert_eq!(cursor(vec![row(1, 9), row(3, 5), row(4, 4)]), "1 1");
+        // Somebody has deleted the entry by hand.
+        let long_ago = MAY_APPEAR + 1;
+        assert_eq!(cursor(vec![row(1, 9), row(3, long_ago), row(4, 4)]), "4 4");
+        let first = |rows| reader.page(rows, 0).cursor.as_str().to_owned();
+        assert_eq!(first(vec![row(1, 9)]), "1 1");
+        assert_eq!(first(vec![row(2, 9)]), "");
+        assert_eq!(first(vec![row(2, long_ago)]), "2 2");
+        let page = reader.page(vec![row(1, 9), row(3, 5)], 1);
+        assert_eq!(
+            page.ended.len(),
+            1,
+            "the entries after the missing one are read"
+        );
     }
 
     #[test]

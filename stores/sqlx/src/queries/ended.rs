@@ -148,22 +148,18 @@ impl Queries {
                 pool.execute(&sql, &[at_most, retention]).await
             }
             Dialect::MySql => {
-                let oldest = self.sql(concat!(
-                    "SELECT COALESCE(MAX(position), 0) FROM \
-                     (SELECT position, ended_at FROM tower_logout_ended ORDER BY position LIMIT ?) AS oldest \
-                     WHERE ended_at <= ",
+                // Only up to the first entry that stays, because a gap is an entry that may still appear.
+                let first_kept = self.sql(concat!(
+                    "SELECT COALESCE(MIN(CASE WHEN ended_at > ",
                     mysql_now!(),
-                    " - ?"
+                    " - ? THEN position END), MAX(position) + 1, 0) FROM \
+                     (SELECT position, ended_at FROM tower_logout_ended ORDER BY position LIMIT ?) AS oldest"
                 ));
-                let values = [at_most, retention];
-                let oldest = pool.fetch(&oldest, &values, |row| row.int(0)).await?;
-                let last = Value::Int(first(oldest).unwrap_or_default());
-                let sql = self.sql(concat!(
-                    "DELETE FROM tower_logout_ended WHERE position <= ? AND ended_at <= ",
-                    mysql_now!(),
-                    " - ?"
-                ));
-                pool.execute(&sql, &[last, retention]).await
+                let values = [retention, at_most];
+                let first_kept = pool.fetch(&first_kept, &values, |row| row.int(0)).await?;
+                let first_kept = Value::Int(first(first_kept).unwrap_or_default());
+                let sql = self.sql("DELETE FROM tower_logout_ended WHERE position < ?");
+                pool.execute(&sql, &[first_kept]).await
             }
             Dialect::Postgres => {
                 let sql = self.sql(concat!(
