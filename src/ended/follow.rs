@@ -1,4 +1,4 @@
-//! Follows a log: the builder and the loop.
+//! Follows a log.
 
 use std::fmt;
 use std::future::Future;
@@ -14,139 +14,11 @@ use futures_util::future::Either;
 use tokio::time::error::Elapsed;
 
 use super::observe;
-use super::sessions::{Begun, EndedSessions, Reader};
+use super::reader::{Begun, Reader};
 use super::{Cursor, EndedLog};
 use crate::store::BoxError;
 
-type OnError = Arc<dyn Fn(&BoxError) + Send + Sync>;
-
-/// Builder of [`EndedSessions`]. Created by [`EndedSessions::builder`].
-#[must_use]
-#[derive(Clone)]
-pub struct EndedSessionsBuilder {
-    max_staleness: Duration,
-    poll: Option<Duration>,
-    keeps_streams: bool,
-    on_error: Option<OnError>,
-}
-
-impl Default for EndedSessionsBuilder {
-    fn default() -> Self {
-        Self {
-            max_staleness: Duration::from_secs(30),
-            poll: None,
-            keeps_streams: false,
-            on_error: None,
-        }
-    }
-}
-
-impl fmt::Debug for EndedSessionsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndedSessionsBuilder")
-            .field("max_staleness", &self.max_staleness)
-            .field("poll", &self.poll)
-            .finish_non_exhaustive()
-    }
-}
-
-impl EndedSessionsBuilder {
-    /// Sets how long after its last read of the log a node still answers. 30 seconds by default.
-    ///
-    /// An ended session is refused on every node after this time at the latest. A longer time lets a node work
-    /// through a longer outage of the store. Choose a time above a failover of the store.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_logout::ended::EndedSessions;
-    ///
-    /// let builder = EndedSessions::builder().max_staleness(Duration::from_secs(60));
-    /// ```
-    pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
-        self.max_staleness = max_staleness;
-        self
-    }
-
-    /// Sets how long after a read the next one follows, if the log has no news before. The
-    /// [`poll`](EndedLog::poll) of the log by default. A quarter of [`max_staleness`](Self::max_staleness) at most.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_logout::ended::EndedSessions;
-    ///
-    /// let builder = EndedSessions::builder().poll(Duration::from_millis(100));
-    /// ```
-    pub fn poll(mut self, poll: Duration) -> Self {
-        self.poll = Some(poll);
-        self
-    }
-
-    /// Keeps streams open while the node is stale. By default a stale node ends the streams of all sessions, because
-    /// the node does not learn whether a session has ended.
-    ///
-    /// The streams end one by one, over a tenth of [`max_staleness`](Self::max_staleness), so that their clients do
-    /// not all connect again at once.
-    ///
-    /// ```
-    /// use tower_logout::ended::EndedSessions;
-    ///
-    /// let builder = EndedSessions::builder().keep_streams_when_stale();
-    /// ```
-    pub fn keep_streams_when_stale(mut self) -> Self {
-        self.keeps_streams = true;
-        self
-    }
-
-    /// Calls this function for each error of the log. None by default.
-    ///
-    /// With the feature `tracing`, each error is an event as well.
-    ///
-    /// ```
-    /// use tower_logout::ended::EndedSessions;
-    ///
-    /// let builder = EndedSessions::builder().on_error(|error| eprintln!("{error}"));
-    /// ```
-    pub fn on_error(mut self, on_error: impl Fn(&BoxError) + Send + Sync + 'static) -> Self {
-        self.on_error = Some(Arc::new(on_error));
-        self
-    }
-
-    /// Creates the sessions, and the future that follows the log. Spawn the future. While nobody polls the
-    /// future, the sessions become stale.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// use tower_logout::MemoryStore;
-    /// use tower_logout::ended::EndedSessions;
-    ///
-    /// let (ended, following) = EndedSessions::builder().follow(MemoryStore::new().ended_log());
-    /// tokio::spawn(following);
-    /// ended.ready().await;
-    /// # }
-    /// ```
-    pub fn follow(self, log: impl EndedLog) -> (EndedSessions, Following) {
-        let (sessions, reader) =
-            EndedSessions::new(self.max_staleness, log.retention(), self.keeps_streams);
-        let follower = Follower {
-            // Half of the time, so that a read that hangs leaves time for another one.
-            read_timeout: self.max_staleness / 2,
-            poll: self
-                .poll
-                .unwrap_or_else(|| log.poll())
-                .min(self.max_staleness / 4),
-            on_error: self.on_error,
-            log,
-            reader,
-        };
-        let max_staleness = self.max_staleness;
-        let following = async move {
-            let streams = follower.end_stale_streams(max_staleness);
-            futures_util::future::join(follower.run(), streams).await;
-        };
-        (sessions, Following(Box::pin(following)))
-    }
-}
+pub(super) type OnError = Arc<dyn Fn(&BoxError) + Send + Sync>;
 
 /// Follows a log for as long as it is polled. Created by [`EndedSessionsBuilder::follow`].
 ///
@@ -157,6 +29,15 @@ impl EndedSessionsBuilder {
 /// Panics if it is polled outside a tokio runtime with a timer.
 #[must_use = "nothing follows the log until the future is spawned"]
 pub struct Following(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Following {
+    pub(super) fn new(follower: Follower<impl EndedLog>) -> Self {
+        Self(Box::pin(async move {
+            let streams = follower.end_stale_streams();
+            futures_util::future::join(follower.run(), streams).await;
+        }))
+    }
+}
 
 impl Future for Following {
     type Output = ();
@@ -172,12 +53,12 @@ impl fmt::Debug for Following {
     }
 }
 
-struct Follower<L> {
-    log: L,
-    reader: Reader,
-    read_timeout: Duration,
-    poll: Duration,
-    on_error: Option<OnError>,
+pub(super) struct Follower<L> {
+    pub(super) log: L,
+    pub(super) reader: Reader,
+    pub(super) max_staleness: Duration,
+    pub(super) poll: Duration,
+    pub(super) on_error: Option<OnError>,
 }
 
 /// Where a reader is in a log.
@@ -218,11 +99,11 @@ impl<L: EndedLog> Follower<L> {
     }
 
     /// Ends the streams of a stale node, one after the other. Runs beside the reads, because a read can hang.
-    async fn end_stale_streams(&self, max_staleness: Duration) {
+    async fn end_stale_streams(&self) {
         if self.reader.keeps_streams {
             return;
         }
-        let over = max_staleness / 10;
+        let over = self.max_staleness / 10;
         let mut stale_since = None;
         loop {
             let fresh_for = self.reader.fresh_for();
@@ -246,7 +127,8 @@ impl<L: EndedLog> Follower<L> {
                 observe::read(self.reader.sessions());
             }
         };
-        let read = tokio::time::timeout(self.read_timeout, read);
+        // Half of the time, so that a read that hangs leaves time for another one.
+        let read = tokio::time::timeout(self.max_staleness / 2, read);
         let (read, report) = (std::pin::pin!(read), std::pin::pin!(report));
         match futures_util::future::select(read, report).await {
             Either::Left((read, _)) => read,

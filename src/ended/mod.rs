@@ -5,6 +5,8 @@
 //! [`guide::access_tokens`](crate::guide::access_tokens) says when to use the set, and when to ask the store.
 
 #[cfg(feature = "ended")]
+mod builder;
+#[cfg(feature = "ended")]
 mod follow;
 mod log;
 #[cfg(feature = "ended")]
@@ -12,14 +14,22 @@ mod observe;
 #[cfg(feature = "ended")]
 mod open;
 #[cfg(feature = "ended")]
+mod reader;
+#[cfg(feature = "ended")]
+mod refused;
+#[cfg(feature = "ended")]
 mod sessions;
 #[cfg(feature = "ended")]
 mod set;
 
 #[cfg(feature = "ended")]
-pub use self::follow::{EndedSessionsBuilder, Following};
+pub use self::builder::EndedSessionsBuilder;
+#[cfg(feature = "ended")]
+pub use self::follow::Following;
 pub use self::log::{Cursor, EndedLog, Page};
 #[cfg(feature = "ended")]
 pub use self::open::SessionEnded;
 #[cfg(feature = "ended")]
-pub use self::sessions::{EndedSessions, Refused};
+pub use self::refused::Refused;
+#[cfg(feature = "ended")]
+pub use self::sessions::EndedSessions;

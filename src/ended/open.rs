@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::sessions::Refused;
+use super::refused::Refused;
 
 /// The sessions of which something is open, by the hash of their id.
 #[derive(Default)]

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::follow::EndedSessionsBuilder;
+use super::builder::EndedSessionsBuilder;
 use super::open::{Open, SessionEnded};
+use super::refused::Refused;
 use super::set::{MAX_STAY, Set};
 use crate::store::SessionId;
 
@@ -62,61 +63,24 @@ const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct EndedSessions(Arc<Inner>);
+pub struct EndedSessions(pub(super) Arc<Inner>);
 
-struct Inner {
-    set: Set,
-    hasher: RandomState,
-    started: Instant,
-    tick: Duration,
-    max_staleness: u64,
+pub(super) struct Inner {
+    pub(super) set: Set,
+    pub(super) hasher: RandomState,
+    pub(super) started: Instant,
+    pub(super) tick: Duration,
+    pub(super) max_staleness: u64,
     /// When the last complete read began, in milliseconds after `started` and one. Zero if there was none.
-    read_at: AtomicU64,
+    pub(super) read_at: AtomicU64,
     /// How many reads have begun.
-    begun: AtomicU64,
+    pub(super) begun: AtomicU64,
     /// The number of the last complete read.
-    completed: watch::Receiver<u64>,
-    wanted: Notify,
-    open: Arc<Open>,
-    was_stale: AtomicBool,
+    pub(super) completed: watch::Receiver<u64>,
+    pub(super) wanted: Notify,
+    pub(super) open: Arc<Open>,
+    pub(super) was_stale: AtomicBool,
 }
-
-/// What [`Following`](super::Following) holds of the sessions that it follows.
-pub(super) struct Reader {
-    sessions: EndedSessions,
-    completed: watch::Sender<u64>,
-    pub(super) keeps_streams: bool,
-}
-
-/// A read that has begun.
-#[derive(Clone, Copy)]
-pub(super) struct Begun {
-    number: u64,
-    at: u64,
-}
-
-/// Why a check refuses a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refused {
-    /// The session has ended.
-    Ended,
-    /// The node has not read the log for too long. The session may be live: answer `503`, and not `401`.
-    Stale,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ended => "the session has ended",
-            Self::Stale => {
-                "this node has not read the log of ended sessions for too long: try again"
-            }
-        })
-    }
-}
-
-impl std::error::Error for Refused {}
 
 impl EndedSessions {
     /// Creates a builder.
@@ -134,10 +98,9 @@ impl EndedSessions {
     pub(super) fn new(
         max_staleness: Duration,
         retention: Duration,
-        keeps_streams: bool,
-    ) -> (Self, Reader) {
-        let (sender, completed) = watch::channel(0);
-        let sessions = Self(Arc::new(Inner {
+        completed: watch::Receiver<u64>,
+    ) -> Self {
+        Self(Arc::new(Inner {
             set: Set::new(),
             hasher: RandomState::new(),
             started: Instant::now(),
@@ -149,13 +112,7 @@ impl EndedSessions {
             wanted: Notify::new(),
             open: Arc::default(),
             was_stale: AtomicBool::new(false),
-        }));
-        let reader = Reader {
-            sessions: sessions.clone(),
-            completed: sender,
-            keeps_streams,
-        };
-        (sessions, reader)
+        }))
     }
 
     /// Checks that the session with this id has not ended. Needs no layer, for example in an extractor.
@@ -288,91 +245,20 @@ impl EndedSessions {
 impl Inner {
     /// Milliseconds after the start, and one.
     #[inline]
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         millis(self.started.elapsed()) + 1
     }
 
-    fn now_in_ticks(&self) -> u64 {
+    pub(super) fn now_in_ticks(&self) -> u64 {
         ticks(self.started.elapsed(), self.tick)
     }
 
-    fn end(&self, session: &SessionId, matters: Duration) {
+    pub(super) fn end(&self, session: &SessionId, matters: Duration) {
         let hash = self.hasher.hash_one(session.as_str());
         let stay = ticks(matters, self.tick) + 1;
         let stay = u16::try_from(stay).unwrap_or(MAX_STAY);
         self.set.insert(hash, stay, self.now_in_ticks());
         self.open.end(hash);
-    }
-}
-
-impl Reader {
-    /// A read begins.
-    pub(super) fn begin(&self) -> Begun {
-        let inner = &*self.sessions.0;
-        Begun {
-            // Before the number, so that a read never counts as later than it was.
-            at: inner.now(),
-            number: inner.begun.fetch_add(1, Ordering::SeqCst) + 1,
-        }
-    }
-
-    pub(super) fn add(&self, ended: &[(SessionId, Duration)]) {
-        for (session, matters) in ended {
-            self.sessions.0.end(session, *matters);
-        }
-    }
-
-    /// All that was committed when the read began is known.
-    pub(super) fn complete(&self, read: Begun) {
-        let inner = &*self.sessions.0;
-        inner.read_at.store(read.at, Ordering::Release);
-        inner.was_stale.store(false, Ordering::Relaxed);
-        self.completed.send_replace(read.number);
-    }
-
-    /// Removes sessions whose access tokens have expired.
-    pub(super) fn sweep(&self) {
-        let inner = &*self.sessions.0;
-        inner.set.sweep(inner.now_in_ticks());
-    }
-
-    pub(super) fn sessions(&self) -> &EndedSessions {
-        &self.sessions
-    }
-
-    /// How long the node stays fresh without a read, and zero if the node is stale.
-    pub(super) fn fresh_for(&self) -> Duration {
-        let inner = &*self.sessions.0;
-        let read_at = inner.read_at.load(Ordering::Acquire);
-        // One more, because a node is stale after `max_staleness`, and not at its end.
-        let stale_at = if read_at == 0 {
-            0
-        } else {
-            read_at
-                .saturating_add(inner.max_staleness)
-                .saturating_add(1)
-        };
-        Duration::from_millis(stale_at.saturating_sub(inner.now()))
-    }
-
-    /// Ends what is open of a share of the sessions, from 0 to 1.
-    pub(super) fn end_share(&self, share: f64) {
-        self.sessions.0.open.end_share(share);
-    }
-
-    /// Resolves when a logout waits for a read.
-    pub(super) async fn wanted(&self) {
-        self.sessions.0.wanted.notified().await;
-    }
-}
-
-/// Nobody reads the log any more.
-impl Drop for Reader {
-    fn drop(&mut self) {
-        super::observe::stopped();
-        if !self.keeps_streams {
-            self.end_share(1.0);
-        }
     }
 }
 

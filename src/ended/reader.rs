@@ -1,0 +1,104 @@
+//! What the reader of a log tells the ended sessions of a node.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::observe;
+use super::sessions::EndedSessions;
+use crate::store::SessionId;
+
+/// What [`Following`](super::Following) holds of the sessions that it follows.
+pub(super) struct Reader {
+    sessions: EndedSessions,
+    completed: watch::Sender<u64>,
+    pub(super) keeps_streams: bool,
+}
+
+/// A read that has begun.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    number: u64,
+    at: u64,
+}
+
+impl Reader {
+    pub(super) fn new(max_staleness: Duration, retention: Duration, keeps_streams: bool) -> Self {
+        let (completed, receiver) = watch::channel(0);
+        Self {
+            sessions: EndedSessions::new(max_staleness, retention, receiver),
+            completed,
+            keeps_streams,
+        }
+    }
+
+    /// A read begins.
+    pub(super) fn begin(&self) -> Begun {
+        let inner = &*self.sessions.0;
+        Begun {
+            // Before the number, so that a read never counts as later than it was.
+            at: inner.now(),
+            number: inner.begun.fetch_add(1, Ordering::SeqCst) + 1,
+        }
+    }
+
+    pub(super) fn add(&self, ended: &[(SessionId, Duration)]) {
+        for (session, matters) in ended {
+            self.sessions.0.end(session, *matters);
+        }
+    }
+
+    /// All that was committed when the read began is known.
+    pub(super) fn complete(&self, read: Begun) {
+        let inner = &*self.sessions.0;
+        inner.read_at.store(read.at, Ordering::Release);
+        inner.was_stale.store(false, Ordering::Relaxed);
+        self.completed.send_replace(read.number);
+    }
+
+    /// Removes sessions whose access tokens have expired.
+    pub(super) fn sweep(&self) {
+        let inner = &*self.sessions.0;
+        inner.set.sweep(inner.now_in_ticks());
+    }
+
+    pub(super) fn sessions(&self) -> &EndedSessions {
+        &self.sessions
+    }
+
+    /// How long the node stays fresh without a read, and zero if the node is stale.
+    pub(super) fn fresh_for(&self) -> Duration {
+        let inner = &*self.sessions.0;
+        let read_at = inner.read_at.load(Ordering::Acquire);
+        // One more, because a node is stale after `max_staleness`, and not at its end.
+        let stale_at = if read_at == 0 {
+            0
+        } else {
+            read_at
+                .saturating_add(inner.max_staleness)
+                .saturating_add(1)
+        };
+        Duration::from_millis(stale_at.saturating_sub(inner.now()))
+    }
+
+    /// Ends what is open of a share of the sessions, from 0 to 1.
+    pub(super) fn end_share(&self, share: f64) {
+        self.sessions.0.open.end_share(share);
+    }
+
+    /// Resolves when a logout waits for a read.
+    pub(super) async fn wanted(&self) {
+        self.sessions.0.wanted.notified().await;
+    }
+}
+
+/// Nobody reads the log any more.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        observe::stopped();
+        if !self.keeps_streams {
+            self.end_share(1.0);
+        }
+    }
+}
