@@ -545,7 +545,7 @@ async fn redis_log() {
             };
             let tokens = open_many(store, PER_ROUND).await;
             let revoke = async |token: Token| store.revoke(&token).await.map(drop);
-            measured.push(throughput(&tokens, revoke).await);
+            measured.push(throughput(&tokens, CONCURRENT, revoke).await);
         }
     }
     let (with, without) = (median(with), median(without));
