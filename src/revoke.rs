@@ -52,7 +52,7 @@ pub(crate) async fn revoke_subjects<T: SubjectStore>(
     #[cfg(feature = "ended")]
     {
         // Of the sessions of a subject, the store names those that this call has ended.
-        revoked.others_may_have_ended = true;
+        revoked.unnamed.by_another_node = true;
     }
     for subject in &subjects {
         let result = caught(async { store.revoke_subject(subject, tokens).await }).await;
@@ -96,12 +96,16 @@ pub(crate) struct Revoked {
     names_no_subject: bool,
     /// No presented token was live, so there was no session to keep.
     kept_none: bool,
-    /// The store ended a session and did not name it.
     #[cfg(feature = "ended")]
-    any_unnamed: bool,
-    /// Another node may have ended a session that this store call did not name.
-    #[cfg(feature = "ended")]
-    others_may_have_ended: bool,
+    unnamed: Unnamed,
+}
+
+/// Who may have ended a session that has no name in [`Revoked`].
+#[cfg(feature = "ended")]
+#[derive(Default)]
+struct Unnamed {
+    by_store: bool,
+    by_another_node: bool,
 }
 
 impl Revoked {
@@ -111,14 +115,14 @@ impl Revoked {
             Some(Revocation::NotFound) => {
                 #[cfg(feature = "ended")]
                 {
-                    self.others_may_have_ended = true;
+                    self.unnamed.by_another_node = true;
                 }
             }
             Some(Revocation::Revoked) => {
                 self.any_ended = true;
                 #[cfg(feature = "ended")]
                 {
-                    self.any_unnamed = true;
+                    self.unnamed.by_store = true;
                 }
             }
             Some(Revocation::Sessions(sessions)) => {
@@ -164,9 +168,9 @@ impl Revoked {
         if self.failure.is_some() {
             return self;
         }
-        if self.any_unnamed {
+        if self.unnamed.by_store {
             self.failure = Some(Failure::new(FailureKind::SessionNotNamed));
-        } else if self.others_may_have_ended && ended.catch_up().await.is_err() {
+        } else if self.unnamed.by_another_node && ended.catch_up().await.is_err() {
             self.failure = Some(Failure::new(FailureKind::LogNotRead));
         }
         self

@@ -46,7 +46,7 @@ pub trait EndedLog: Send + Sync + 'static {
     /// The wait is a hint that makes an end travel faster. An end of which no hint tells is found by the next
     /// read, at the latest after [`poll`](Self::poll).
     async fn news(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// How long after a read the next one follows, unless [`news`](Self::news) come first. 1 second by default.

@@ -1,4 +1,4 @@
-//! What is open of each session: streams of responses, WebSockets, streams of requests.
+//! What is open of each session: streams of responses and of requests, and each WebSocket.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -174,7 +174,7 @@ impl EndedSessions {
         let mut completed = self.0.completed.clone();
         if completed.wait_for(|read| *read > 0).await.is_err() {
             // Nobody reads the log any more, so that the node is never ready.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
