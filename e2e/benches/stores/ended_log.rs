@@ -80,10 +80,10 @@ pub(super) async fn run() {
 async fn beside(server: &str, [with, without]: [String; 2], drop_trigger: &str) {
     let with = SqlStore::connect(&with).await.unwrap();
     let policy = SessionPolicy::new().with_access_lifetime(Duration::ZERO);
-    let by_hand = any_pool(&without).await;
-    let without = SqlStore::connect(&without).await.unwrap();
+    let url = without;
+    let without = SqlStore::connect(&url).await.unwrap();
     let without = without.with_policy(policy);
-    execute(&by_hand, drop_trigger).await;
+    execute(&any_pool(&url).await, drop_trigger).await;
     header(
         &format!("{server}, the log of ended sessions"),
         "with",
