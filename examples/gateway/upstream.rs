@@ -96,7 +96,7 @@ impl Upstream {
                 };
                 // Both connections close with the session.
                 tokio::select! {
-                    copied = copy_bidirectional(&mut client, &mut upstream) => drop(copied?),
+                    copied = copy_bidirectional(&mut client, &mut upstream) => { copied?; }
                     _ = ended => {}
                 }
                 Ok::<_, BoxError>(())
