@@ -52,8 +52,10 @@ fn ended(sessions: usize) -> EndedSessions {
     let (ended, following) = EndedSessions::builder()
         .max_staleness(Duration::from_secs(24 * 3600))
         .follow(MemoryStore::new().ended_log());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time();
-    let runtime = { runtime }.build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         tokio::spawn(following);
         ended.ready().await;
