@@ -28,13 +28,15 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower_logout::ended::{Cursor, EndedLog, EndedSessions, Page, SessionEnded};
-use tower_logout::require::RequireSessionLayer;
+use tower_logout::require::{NoStore, RequireSessionLayer};
 use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{BoxError, MemoryStore, Token, TokenStore, async_trait};
 
 use support::server::serve;
 
 const SESSIONS: usize = 100;
+/// How many of the sessions end, one after the other.
+const ENDED: usize = 20;
 /// A third of the streams are server-sent events, a third WebSockets, and a third gRPC calls.
 const STREAMS: usize = 10_000;
 /// HTTP/2 allows 200 streams on a connection.
@@ -214,6 +216,20 @@ impl Streams {
     }
 }
 
+fn routes(messages: Messages) -> Router {
+    Router::new()
+        .route("/events", get(events))
+        .route("/chat", get(chat))
+        .with_state(messages)
+}
+
+/// A header names the session.
+fn require(ended: &EndedSessions) -> RequireSessionLayer<NoStore> {
+    RequireSessionLayer::new_by(ended, |head| {
+        Some(head.headers.get("sid")?.to_str().ok()?.into())
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn those_of_the_ended_session_end_at_once_and_no_others() {
     let store = MemoryStore::new();
@@ -231,15 +247,10 @@ async fn those_of_the_ended_session_end_at_once_and_no_others() {
 
     let messages = broadcast::Sender::new(4);
     let (health_reporter, health) = tonic_health::server::health_reporter();
-    let layer = RequireSessionLayer::new_by(&ended, |head| {
-        Some(head.headers.get("sid")?.to_str().ok()?.into())
-    });
     let app = Router::new()
-        .route("/events", get(events))
-        .route("/chat", get(chat))
         .route_service("/grpc.health.v1.Health/{method}", health)
-        .with_state(messages.clone())
-        .layer(layer.end_streams());
+        .merge(routes(messages.clone()))
+        .layer(require(&ended).end_streams());
     let address = serve(app.clone()).await;
 
     let (mut tokens, mut sessions) = (Vec::new(), Vec::new());
@@ -278,7 +289,6 @@ async fn those_of_the_ended_session_end_at_once_and_no_others() {
     wait(STREAMS, |seen| matches!(seen, Seen::Opened)).await;
 
     let mut latencies = Vec::new();
-    const ENDED: usize = 20;
     for (session, token) in tokens.iter().enumerate().take(ENDED) {
         *read.lock().unwrap() = None;
         store.revoke(token).await.unwrap();
