@@ -150,7 +150,7 @@ async fn a_postgres_database_that_lost_commits_is_read_again() {
     };
     let first = end(&database.store).await;
     let mut reader = database.reader().await;
-    assert_eq!(reader.read().await, [first.clone()]);
+    assert_eq!(reader.read().await, std::slice::from_ref(&first));
     assert_eq!(reader.read().await, [""; 0]);
     let cursor = reader.cursor.clone().unwrap();
     let (server, snapshot) = cursor.as_str().split_once(' ').unwrap();
@@ -159,7 +159,7 @@ async fn a_postgres_database_that_lost_commits_is_read_again() {
     let of_another = format!("{}1 {snapshot}", server);
     for cursor in [ahead, of_another] {
         reader.cursor = Some(Cursor::new(cursor));
-        assert_eq!(reader.read().await, [first.clone()]);
+        assert_eq!(reader.read().await, std::slice::from_ref(&first));
         assert_eq!(reader.read().await, [""; 0]);
     }
 }

@@ -210,7 +210,9 @@ mod tests {
     fn an_entry_that_comes_twice_stays_for_the_longer_time() {
         for stays in [[2, 9], [9, 2]] {
             let set = Set::new();
-            stays.map(|stay| set.insert(7, stay, 0));
+            for stay in stays {
+                set.insert(7, stay, 0);
+            }
             assert_eq!(set.len(), 1);
             set.sweep(STAY);
             // The sweep of one shard is seen by the next insert into the shard.
