@@ -60,6 +60,8 @@ fn ended(sessions: usize) -> EndedSessions {
         tokio::spawn(following);
         ended.ready().await;
     });
+    // Without the task that follows the log, the sessions would be stale.
+    std::mem::forget(runtime);
     for session in 0..sessions {
         ended.end(&SessionId::new(id(session)));
     }

@@ -53,6 +53,8 @@ fn main() {
         tokio::spawn(following);
         ended.ready().await;
     });
+    // Without the task that follows the log, the sessions would be stale.
+    std::mem::forget(runtime);
     let live: Vec<_> = (0..CHECKS)
         .map(|number| id(2 * (number * 7_368_787 % 99_999_989) + 1))
         .collect();

@@ -142,6 +142,8 @@ mod with_ended_sessions {
             tokio::spawn(following);
             ended.ready().await;
         });
+        // Without the task that follows the log, the sessions would be stale.
+        std::mem::forget(runtime);
         ended
     }
 

@@ -102,7 +102,7 @@ impl EndedSessionsBuilder {
     }
 
     /// Creates the sessions, and the future that follows the log. Spawn the future. While nobody polls the
-    /// future, the sessions become stale.
+    /// future, the sessions become stale. When the future is dropped, the sessions are stale at once.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -96,6 +96,9 @@ impl Reader {
 /// Nobody reads the log any more.
 impl Drop for Reader {
     fn drop(&mut self) {
+        // Nothing would end a stream that opened from here on.
+        let inner = &*self.sessions.0;
+        inner.read_at.store(0, Ordering::Release);
         observe::stopped();
         if !self.keeps_streams {
             self.end_share(1.0);
