@@ -44,9 +44,7 @@ impl Reader {
     }
 
     pub(super) fn add(&self, ended: &[(SessionId, Duration)]) {
-        for (session, matters) in ended {
-            self.sessions.0.end(session, *matters);
-        }
+        self.sessions.0.end(ended);
     }
 
     /// All that was committed when the read began is known.

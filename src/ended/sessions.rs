@@ -203,7 +203,8 @@ impl EndedSessions {
     /// [`Rotation::Reused`](crate::store::Rotation::Reused), or where a message bus of your own tells of an end.
     /// The log alone decides whether the node is fresh.
     pub fn end(&self, session: &SessionId) {
-        self.0.end(session, self.0.tick * TICKS_IN_RETENTION);
+        let matters = self.0.tick * TICKS_IN_RETENTION;
+        self.0.end(&[(session.clone(), matters)]);
     }
 
     /// The signal of the end of a session. A signal that nobody holds any more leaves nothing behind.
@@ -253,12 +254,17 @@ impl Inner {
         ticks(self.started.elapsed(), self.tick)
     }
 
-    pub(super) fn end(&self, session: &SessionId, matters: Duration) {
-        let hash = self.hasher.hash_one(session.as_str());
-        let stay = ticks(matters, self.tick) + 1;
-        let stay = u16::try_from(stay).unwrap_or(MAX_STAY);
-        self.set.insert(hash, stay, self.now_in_ticks());
-        self.open.end(hash);
+    pub(super) fn end(&self, ended: &[(SessionId, Duration)]) {
+        let entries = ended.iter().map(|(session, matters)| {
+            let stay = ticks(*matters, self.tick) + 1;
+            let hash = self.hasher.hash_one(session.as_str());
+            (hash, u16::try_from(stay).unwrap_or(MAX_STAY))
+        });
+        let mut entries: Vec<_> = entries.collect();
+        self.set.insert(&mut entries, self.now_in_ticks());
+        for (hash, _) in entries {
+            self.open.end(hash);
+        }
     }
 }
 

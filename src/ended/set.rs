@@ -93,6 +93,12 @@ impl Hasher for KnownHash {
     }
 }
 
+/// The index of the shard of a hash: 12 bits for 4,096 shards.
+#[inline]
+fn shard_of(hash: u64) -> usize {
+    (hash >> (u64::BITS - SHARD_BITS)) as usize
+}
+
 impl Set {
     pub(super) fn new() -> Self {
         let empty = Arc::new(Shard::default());
@@ -109,30 +115,46 @@ impl Set {
         self.len.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, hash: u64) -> &ArcSwap<Shard> {
-        // 12 bits are an index of 4,096 shards.
-        &self.shards[(hash >> (u64::BITS - SHARD_BITS)) as usize]
-    }
-
     #[inline]
     pub(super) fn contains(&self, hash: u64) -> bool {
-        self.shard(hash).load().contains(&Entry::new(hash, 0))
+        let shard = &self.shards[shard_of(hash)];
+        shard.load().contains(&Entry::new(hash, 0))
     }
 
-    /// Adds an entry that stays for a number of ticks, at most [`MAX_STAY`].
-    pub(super) fn insert(&self, hash: u64, stay: u16, now: u64) {
-        let stay = stay.min(MAX_STAY);
-        let entry = Entry::new(hash, now + u64::from(stay));
-        let shard = self.shard(hash);
+    /// Adds entries, each with the hash of its session and the ticks that it stays, at most [`MAX_STAY`].
+    pub(super) fn insert(&self, entries: &mut [(u64, u16)], now: u64) {
+        // Each shard is copied once.
+        entries.sort_unstable();
+        for entries in entries.chunk_by(|(one, _), (next, _)| shard_of(*one) == shard_of(*next)) {
+            self.insert_into(&self.shards[shard_of(entries[0].0)], entries, now);
+        }
+    }
+
+    fn insert_into(&self, shard: &ArcSwap<Shard>, entries: &[(u64, u16)], now: u64) {
         let _lock = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
         let current = shard.load();
-        let known = current.get(&entry).and_then(|known| known.left(now));
-        if known.is_some_and(|left| left >= u64::from(stay)) {
+        let is_known = |hash: u64, stay: u16| {
+            let known = current.get(&Entry::new(hash, 0));
+            let left = known.and_then(|known| known.left(now));
+            left.is_some_and(|left| left >= u64::from(stay))
+        };
+        let entries = entries
+            .iter()
+            .map(|(hash, stay)| (*hash, (*stay).min(MAX_STAY)));
+        let mut new = entries
+            .filter(|(hash, stay)| !is_known(*hash, *stay))
+            .peekable();
+        if new.peek().is_none() {
             return;
         }
         self.change(shard, &current, |next| {
-            next.retain(|other| other.left(now).is_some());
-            next.replace(entry);
+            for (hash, stay) in new {
+                // Looks at all entries only where the table would grow otherwise.
+                if next.len() == next.capacity() {
+                    next.retain(|other| other.left(now).is_some());
+                }
+                next.replace(Entry::new(hash, now + u64::from(stay)));
+            }
         });
     }
 
@@ -190,7 +212,8 @@ mod tests {
             .collect();
         for (index, hash) in hashes.iter().enumerate() {
             // Some start just before the ticks of an entry begin again.
-            set.insert(*hash, MAX_STAY, u64::from(TICKS) - index as u64 % 8);
+            let now = u64::from(TICKS) - index as u64 % 8;
+            set.insert(&mut [(*hash, MAX_STAY)], now);
         }
         assert_eq!(set.len(), hashes.len());
         let begin = u64::from(TICKS);
@@ -211,22 +234,45 @@ mod tests {
         for stays in [[2, 9], [9, 2]] {
             let set = Set::new();
             for stay in stays {
-                set.insert(7, stay, 0);
+                set.insert(&mut [(7, stay)], 0);
             }
             assert_eq!(set.len(), 1);
-            set.sweep(STAY);
-            // The sweep of one shard is seen by the next insert into the shard.
-            set.insert(8, 1, 9);
+            // The first shard is swept in the first tick of a round.
+            set.sweep(9);
             assert!(set.contains(7), "{stays:?}");
-            set.insert(9, 1, 10);
+            set.sweep(9 + STAY);
             assert!(!set.contains(7), "{stays:?}");
         }
     }
 
     #[test]
+    fn many_entries_at_once_are_all_found() {
+        let set = Set::new();
+        let mut entries: Vec<_> = (0..50_000_u64)
+            .map(|id| RandomState::new().hash_one(id))
+            .map(|hash| (hash, 10))
+            .collect();
+        let again = entries[0];
+        entries.push(again);
+        let hashes: Vec<_> = entries.iter().map(|(hash, _)| *hash).collect();
+        set.insert(&mut entries, 0);
+        assert!(hashes.iter().all(|hash| set.contains(*hash)));
+        assert_eq!(set.len(), 50_000);
+    }
+
+    #[test]
+    fn a_shard_forgets_what_is_over_before_it_grows() {
+        let set = Set::new();
+        for hash in 0..10_000 {
+            set.insert(&mut [(hash, 1)], hash * 2);
+        }
+        assert!(set.len() <= 8, "{}", set.len());
+    }
+
+    #[test]
     fn other_hashes_of_the_same_shard_are_not_found() {
         let set = Set::new();
-        set.insert(0x1234_5678, 10, 0);
+        set.insert(&mut [(0x1234_5678, 10)], 0);
         assert!(set.contains(0x1234_5678));
         assert!(!set.contains(0x1234_5679));
         assert!(!set.contains(0x8000_0000_1234_5678));
@@ -238,7 +284,7 @@ mod tests {
         let hasher = RandomState::new();
         let (mut sum, mut count, mut most) = (0.0, 0.0, 0.0_f64);
         for id in 0..1_600_000_u64 {
-            set.insert(hasher.hash_one(id), MAX_STAY, 0);
+            set.insert(&mut [(hasher.hash_one(id), MAX_STAY)], 0);
             if id >= 800_000 && id % 20_000 == 0 {
                 #[allow(clippy::cast_precision_loss)]
                 let each = bytes(&set) as f64 / set.len() as f64;
