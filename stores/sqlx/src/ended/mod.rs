@@ -48,8 +48,8 @@ const POLL_OF_MYSQL: Duration = Duration::from_millis(50);
 /// | MySQL, MariaDB | the store | none, but the log is read every 50 ms |
 ///
 /// A read of Postgres sees each commit, whatever the order in which transactions began and ended. A read of a
-/// server that takes no writes is an error. If the database was restored or has failed over to another server, or
-/// a SQLite file was replaced, everything is read again.
+/// server that takes no writes is an error. If the database was restored or has failed over to another server, if
+/// a SQLite file was replaced, or after a connection to Postgres was lost, everything is read again.
 ///
 /// An entry counts for [`SessionPolicy::ended_retention`](tower_logout::store::SessionPolicy::ended_retention) of
 /// the store that opened the log, by the clock of the database. `delete_expired` of the store deletes older entries.
