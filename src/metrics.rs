@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+#[cfg(feature = "ended")]
+use metrics::gauge;
+use metrics::{counter, histogram};
 
 use crate::outcome::Outcome;
 use crate::token::{TokenSourceKind, TokenSourceKinds};

@@ -339,6 +339,7 @@ async fn the_schema_is_created_once_and_has_its_own_migrations_table() {
     assert_eq!(
         tables,
         [
+            "tower_logout_ended",
             "tower_logout_migrations",
             "tower_logout_sessions",
             "tower_logout_tokens"

@@ -11,6 +11,10 @@ mod future;
 mod lookup;
 mod reply;
 mod service;
+#[cfg(feature = "ended")]
+mod stream;
+#[cfg(not(feature = "ended"))]
+#[path = "without_ended.rs"]
 mod stream;
 
 use std::borrow::Cow;

@@ -1,52 +1,40 @@
-//! The end of a stream with its session. Without the feature `ended`, a stream goes on.
+//! The end of a stream with its session.
 
 use std::fmt;
-#[cfg(feature = "ended")]
 use std::future::Future;
-#[cfg(feature = "ended")]
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-#[cfg(feature = "ended")]
 use http::HeaderMap;
-#[cfg(feature = "ended")]
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, Response};
 use http_body::{Body, Frame};
-#[cfg(feature = "ended")]
 use pin_project_lite::pin_project;
-#[cfg(feature = "ended")]
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-#[cfg(feature = "ended")]
 use super::reply::Refusal;
-#[cfg(feature = "ended")]
 use crate::csrf::content_type::is_grpc;
-#[cfg(feature = "ended")]
 use crate::ended::{Refused, SessionEnded};
 
 /// The session whose end a response has to see, if any.
 #[derive(Default)]
-pub(super) struct Watching(#[cfg(feature = "ended")] pub(super) Option<SessionEnded>);
+pub(super) struct Watching(pub(super) Option<SessionEnded>);
 
 impl Watching {
     /// Tells the inner service of the session, for what has no response body that could end.
     #[inline]
     pub(super) fn announce(&self, extensions: &mut Extensions) {
-        #[cfg(feature = "ended")]
         if let Some(session) = &self.0 {
             extensions.insert(session.clone());
         }
-        let _ = extensions;
     }
 }
 
 /// Watches the session of a response body, if the body is a stream.
 #[derive(Default)]
-pub(super) struct Watch(#[cfg(feature = "ended")] Option<Pin<Box<Watched>>>);
+pub(super) struct Watch(Option<Pin<Box<Watched>>>);
 
-#[cfg(feature = "ended")]
 pin_project! {
     struct Watched {
         #[pin]
@@ -61,7 +49,6 @@ pin_project! {
 impl Watch {
     /// Watches a response without a known size. A response of a known size runs out by itself.
     pub(super) fn new<B: Body>(watching: Watching, response: &Response<B>) -> Self {
-        #[cfg(feature = "ended")]
         if let Some(session) = watching.0 {
             let is_sized = response.body().size_hint().exact().is_some()
                 || response.headers().contains_key(CONTENT_LENGTH);
@@ -74,24 +61,19 @@ impl Watch {
                 })));
             }
         }
-        #[cfg(not(feature = "ended"))]
-        let _ = (watching, response);
         Self::default()
     }
 
     /// The last frame, or `None` for no more frames, once the session has ended.
     #[inline]
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
-        #[cfg(feature = "ended")]
         if let Some(watched) = &mut self.0 {
             return watched.as_mut().poll_end(cx);
         }
-        let _ = cx;
         Poll::Pending
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        #[cfg(feature = "ended")]
         if let Some(watched) = &self.0 {
             return watched.has_ended;
         }
@@ -99,7 +81,6 @@ impl Watch {
     }
 }
 
-#[cfg(feature = "ended")]
 impl Watched {
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         let this = self.project();
