@@ -20,7 +20,8 @@ use crate::store::BoxError;
 
 pub(super) type OnError = Arc<dyn Fn(&BoxError) + Send + Sync>;
 
-/// Follows a log for as long as it is polled. Created by [`EndedSessionsBuilder::follow`].
+/// Follows a log for as long as it is polled. Created by
+/// [`EndedSessionsBuilder::follow`](crate::ended::EndedSessionsBuilder::follow).
 ///
 /// The future never ends. Errors and panics of the log do not end it.
 ///
