@@ -225,7 +225,7 @@ async fn does_not_count_expired_tokens(store: &dyn SessionStore, lifetime: Durat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_store_logs_out_a_client_that_refreshes_in_a_loop() {
-    let lifetime = Duration::from_secs(1);
+    let lifetime = Duration::from_secs(2);
     let policy = SessionPolicy::new().with_max_rotations(5);
     let short = policy.with_lifetime(lifetime);
     let memory = MemoryStore::new().with_policy(policy);
