@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// hold a lock of the whole server while the commit is written to the disk.
 #[derive(Debug)]
 pub(crate) struct Bell {
+    #[cfg(feature = "postgres")]
     channel: String,
     sql: Arc<str>,
     /// For readers in this process.
@@ -42,6 +43,7 @@ impl Bell {
         let channel = format!("{}ended", names.prefix);
         Self {
             sql: format!("SELECT pg_notify('{channel}', '')").into(),
+            #[cfg(feature = "postgres")]
             channel,
             rung: watch::Sender::new(()),
             turns: Arc::default(),
@@ -49,6 +51,7 @@ impl Bell {
     }
 
     /// The channel of the notifications of Postgres.
+    #[cfg(feature = "postgres")]
     pub(super) fn channel(&self) -> &str {
         &self.channel
     }

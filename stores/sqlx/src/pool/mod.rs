@@ -138,6 +138,7 @@ impl SqlPool {
     }
 
     /// How long an answer is waited for.
+    #[cfg(feature = "postgres")]
     pub(crate) fn statement_timeout(&self) -> Duration {
         self.terms.limit
     }
