@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_logout::require::{RequireSessionLayer, SessionLookup, session_fn, session_fn_with};
@@ -19,52 +18,24 @@ use tower_logout::{
 
 use support::*;
 
-/// The claims of a verified access token.
-#[derive(Clone)]
-struct Claims {
-    sid: String,
-}
-
 fn asking<T: SessionLookup>(store: T) -> RequireSessionLayer<T> {
     RequireSessionLayer::asking(store, |claims: &Claims| &claims.sid)
-}
-
-/// A request with the claims of an access token, if any.
-fn request(sid: Option<&str>) -> Request<TestBody> {
-    let mut request = Request::get("/me").body(Full::default()).unwrap();
-    if let Some(sid) = sid {
-        let sid = sid.to_owned();
-        request.extensions_mut().insert(Claims { sid });
-    }
-    request
-}
-
-async fn session(store: &MemoryStore) -> (Token, SessionId) {
-    let token = open(store, "alice").await;
-    let session = store.find(&token).await.unwrap().unwrap();
-    (token, session.id)
 }
 
 #[tokio::test]
 async fn the_access_token_of_a_session_works_until_the_logout_and_not_after() {
     let store = MemoryStore::new();
-    let (token, id) = session(&store).await;
+    let (token, id) = open_session(&store).await;
     let app = LogoutLayer::new(store.clone()).layer(asking(store).layer(inner()));
-    send(app.clone(), request(Some(id.as_str())))
+    send(app.clone(), request_of(Some(id.as_str())))
         .await
         .assert_is_inner();
 
     send(app.clone(), logout_with(&token))
         .await
         .assert_is_logged_out();
-    let answer = send(app.clone(), request(Some(id.as_str()))).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.body, r#"{"error":"The session has ended"}"#);
-    assert_eq!(
-        answer.headers["www-authenticate"],
-        r#"Bearer error="invalid_token", error_description="The session has ended""#
-    );
-    answer.assert_common_headers();
+    let answer = send(app.clone(), request_of(Some(id.as_str()))).await;
+    answer.assert_session_has_ended();
     assert!(answer.set_cookies().is_empty());
     // The layer is inside of the logout, so a dead session can still log out.
     send(app, logout_with(&token)).await.assert_is_logged_out();
@@ -74,29 +45,29 @@ async fn the_access_token_of_a_session_works_until_the_logout_and_not_after() {
 async fn a_request_without_a_session_is_refused_unless_that_is_allowed() {
     let store = MemoryStore::new();
     let service = asking(store.clone()).layer(inner());
-    let answer = send(service, request(None)).await;
+    let answer = send(service, request_of(None)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(answer.body, r#"{"error":"Not logged in"}"#);
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
     answer.assert_common_headers();
 
     let optional = asking(store).optional().layer(inner());
-    send(optional.clone(), request(None))
+    send(optional.clone(), request_of(None))
         .await
         .assert_is_inner();
-    let answer = send(optional, request(Some("ended"))).await;
+    let answer = send(optional, request_of(Some("ended"))).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn the_handler_finds_the_session_in_the_extensions() {
     let store = MemoryStore::new();
-    let (_, id) = session(&store).await;
+    let (_, id) = open_session(&store).await;
     let subject = service_fn(|request: Request<TestBody>| async move {
         let session = request.extensions().get::<Session>().unwrap();
         Ok::<_, BoxError>(Response::new(session.subject.clone()))
     });
-    let answer = send(asking(store).layer(subject), request(Some(id.as_str()))).await;
+    let answer = send(asking(store).layer(subject), request_of(Some(id.as_str()))).await;
     assert_eq!(answer.body, "alice");
 }
 
@@ -118,11 +89,11 @@ async fn a_closure_looks_the_session_up_in_a_table_of_ones_own() {
         Ok(rows.lock().unwrap().get(id.as_str()).copied().map(User))
     });
     let service = asking(sessions).layer(service_fn(user));
-    let live = send(service.clone(), request(Some("1f0c"))).await;
+    let live = send(service.clone(), request_of(Some("1f0c"))).await;
     assert_eq!(live.body, "alice in 1f0c");
 
     rows.lock().unwrap().clear();
-    let ended = send(service, request(Some("1f0c"))).await;
+    let ended = send(service, request_of(Some("1f0c"))).await;
     assert_eq!(ended.status, StatusCode::UNAUTHORIZED);
 }
 
@@ -136,9 +107,9 @@ async fn the_head_names_a_session_by_a_part_of_its_claims() {
         Some(Cow::Borrowed(subject))
     });
     let service = layer.layer(service_fn(user));
-    let live = send(service.clone(), request(Some("alice:7"))).await;
+    let live = send(service.clone(), request_of(Some("alice:7"))).await;
     assert_eq!(live.body, "alice in alice:7");
-    let none = send(service, request(Some("alice"))).await;
+    let none = send(service, request_of(Some("alice"))).await;
     assert_eq!(none.body, r#"{"error":"Not logged in"}"#);
 }
 
@@ -146,16 +117,16 @@ async fn the_head_names_a_session_by_a_part_of_its_claims() {
 async fn the_refusal_of_an_ended_session_can_remove_its_cookies() {
     let layer = asking(MemoryStore::new()).clear_cookies(&AuthCookies::default());
     let service = layer.layer(inner());
-    let ended = send(service.clone(), request(Some("ended"))).await;
+    let ended = send(service.clone(), request_of(Some("ended"))).await;
     assert_eq!(ended.set_cookies().len(), 2);
-    let missing = send(service, request(None)).await;
+    let missing = send(service, request_of(None)).await;
     assert!(missing.set_cookies().is_empty());
 }
 
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_grpc() {
     let call = |sid| {
-        let mut request = request(sid);
+        let mut request = request_of(sid);
         let grpc = "application/grpc".parse().unwrap();
         request.headers_mut().insert("content-type", grpc);
         request
@@ -239,7 +210,7 @@ async fn a_store_that_cannot_tell_lets_no_request_pass() {
         let layer = asking(store.clone())
             .optional()
             .timeout(Duration::from_secs(1));
-        let answer = send(layer.layer(inner()), request(Some("any"))).await;
+        let answer = send(layer.layer(inner()), request_of(Some("any"))).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(
             answer.body,
@@ -265,7 +236,7 @@ async fn a_closure_that_cannot_tell_lets_no_request_pass() {
 
 async fn assert_unavailable(sessions: impl SessionLookup) {
     let layer = asking(sessions).timeout(Duration::from_secs(1));
-    let answer = send(layer.layer(inner()), request(Some("any"))).await;
+    let answer = send(layer.layer(inner()), request_of(Some("any"))).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers["retry-after"], "1");
 }
@@ -273,7 +244,7 @@ async fn assert_unavailable(sessions: impl SessionLookup) {
 #[tokio::test]
 async fn the_service_that_is_called_is_the_one_that_was_ready() {
     let store = MemoryStore::new();
-    let (_, id) = session(&store).await;
+    let (_, id) = open_session(&store).await;
     // A clone of this service has no permit, and panics when it is called without being ready.
     let limited = ConcurrencyLimitLayer::new(1).layer(inner());
     let mut service = asking(store).layer(limited);
@@ -282,7 +253,7 @@ async fn the_service_that_is_called_is_the_one_that_was_ready() {
             .ready()
             .await
             .unwrap()
-            .call(request(Some(id.as_str())));
+            .call(request_of(Some(id.as_str())));
         assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
     }
 }
@@ -290,12 +261,12 @@ async fn the_service_that_is_called_is_the_one_that_was_ready() {
 #[tokio::test]
 async fn no_session_id_is_in_a_debug() {
     let store = MemoryStore::new();
-    let (_, id) = session(&store).await;
+    let (_, id) = open_session(&store).await;
     let layer = asking(store);
     let service = layer.layer(service_fn(|_: Request<TestBody>| async {
         Ok::<_, BoxError>(Response::new(String::new()))
     }));
-    let answer = service.clone().oneshot(request(Some(id.as_str())));
+    let answer = service.clone().oneshot(request_of(Some(id.as_str())));
     let text = format!("{layer:?} {answer:?}");
     assert!(!text.contains(id.as_str()), "{text}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower::Layer;
 use tower_logout::ended::{Cursor, EndedLog, EndedSessions, Page, Refused};
 use tower_logout::outcome::FailureKind;
-use tower_logout::store::{SessionId, SessionStore};
+use tower_logout::store::SessionId;
 use tower_logout::{
     BoxError, LogoutLayer, MemoryStore, Revocation, Token, TokenStore, async_trait, store_fn,
 };
@@ -236,20 +236,13 @@ async fn errors_are_reported_and_a_panic_of_the_callback_ends_nothing() {
     ended.ready().await;
 }
 
-/// A login on a store, and the id of the session.
-async fn session(store: &MemoryStore) -> (Token, SessionId) {
-    let token = open(store, "alice").await;
-    let session = store.find(&token).await.unwrap().unwrap();
-    (token, session.id)
-}
-
 #[tokio::test]
 async fn the_node_that_answers_a_logout_refuses_the_session_at_once() {
     let (store, log) = (MemoryStore::new(), TestLog::default());
     // This log learns nothing of the logout, so that the layer alone tells the node.
     let ended = follows(&log, STALENESS).await;
-    let (token, id) = session(&store).await;
-    let (_, other) = session(&store).await;
+    let (token, id) = open_session(&store).await;
+    let (_, other) = open_session(&store).await;
     let layer = LogoutLayer::builder(store).ended(&ended).build().unwrap();
     assert_eq!(ended.check(id.as_str()), Ok(()));
     send(layer.layer(inner()), logout_with(&token))
@@ -268,7 +261,7 @@ async fn a_logout_that_another_node_finished_is_answered_after_this_node_knows()
         .follow(log.clone());
     tokio::spawn(following);
     ended.ready().await;
-    let (token, id) = session(&store).await;
+    let (token, id) = open_session(&store).await;
     // Another node ended the session, and its answer was lost.
     store.revoke(&token).await.unwrap();
     log.end(id.as_str());
@@ -316,7 +309,7 @@ async fn the_log_of_a_store_in_memory_reaches_another_node() {
     });
     here.ready().await;
     there.ready().await;
-    let (token, id) = session(&store).await;
+    let (token, id) = open_session(&store).await;
     let layer = LogoutLayer::builder(store).ended(&here).build().unwrap();
     send(layer.layer(inner()), logout_with(&token))
         .await

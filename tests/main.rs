@@ -6,6 +6,9 @@
 mod a_request_needs_a_live_session;
 #[cfg(feature = "tracing")]
 mod axum_placement;
+#[cfg(feature = "testing")]
+#[path = "support/caught.rs"]
+mod caught;
 mod cookie_configuration;
 mod disconnect_timeout_panic;
 #[cfg(feature = "retry")]

@@ -13,6 +13,8 @@ use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_t
 
 use support::*;
 
+use crate::caught::assert_breaks;
+
 const LEEWAY: Duration = Duration::from_millis(400);
 
 const A_MOMENT: Duration = Duration::from_millis(20);
@@ -292,15 +294,7 @@ async fn each_fault_breaks_its_promise() {
     });
     let mut verdicts = verdicts.buffer_unordered(4);
     while let Some((fault, promise, verdict)) = verdicts.next().await {
-        let report = match verdict {
-            Ok(report) => panic!("{fault:?} was not caught: {report}"),
-            Err(report) => report,
-        };
-        let mut broken = report.broken();
-        assert!(
-            broken.any(|(broken, seen)| broken.contains(promise) && !seen.is_empty()),
-            "{fault:?} should break {promise:?}: {report}"
-        );
+        assert_breaks(fault, promise, verdict);
     }
 }
 

@@ -7,6 +7,8 @@ use tower_logout::store::SessionPolicy;
 use tower_logout::testing::{Conformance, Report};
 use tower_logout::{BoxError, MemoryStore, async_trait};
 
+use crate::caught::assert_breaks;
+
 /// The fault of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -88,16 +90,7 @@ const CAUGHT: [(Fault, &str); 9] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_breaks_its_promise() {
     for (fault, promise) in CAUGHT {
-        let report = match verdict(fault).await {
-            Ok(report) => panic!("{fault:?} was not caught: {report}"),
-            Err(report) => report,
-        };
-        assert!(
-            report
-                .broken()
-                .any(|(broken, seen)| broken.contains(promise) && !seen.is_empty()),
-            "{fault:?} should break {promise:?}: {report}"
-        );
+        assert_breaks(fault, promise, verdict(fault).await);
     }
 }
 

@@ -11,6 +11,8 @@ use tower_logout::{BoxError, MemoryStore, Revocation, Token, TokenStore, async_t
 
 use support::*;
 
+use crate::caught::assert_breaks;
+
 /// The fault of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -239,16 +241,7 @@ const CAUGHT: [(Fault, &str); 20] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_breaks_its_promise() {
     for (fault, promise) in CAUGHT {
-        let report = match verdict(fault).await {
-            Ok(report) => panic!("{fault:?} was not caught: {report}"),
-            Err(report) => report,
-        };
-        assert!(
-            report
-                .broken()
-                .any(|(broken, seen)| broken.contains(promise) && !seen.is_empty()),
-            "{fault:?} should break {promise:?}: {report}"
-        );
+        assert_breaks(fault, promise, verdict(fault).await);
     }
 }
 

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, Full};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_logout::outcome::FailureKind;
-use tower_logout::store::SessionStore;
+use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{AuthCookies, LogoutLayer, MemoryStore, Outcome, Token, TokenStore};
 
 pub type TestBody = Full<Bytes>;
@@ -47,6 +47,13 @@ pub async fn open(store: &dyn SessionStore, subject: &str) -> Token {
     token
 }
 
+/// Opens a session of alice, and returns its token and its id.
+pub async fn open_session(store: &dyn SessionStore) -> (Token, SessionId) {
+    let token = Token::generate().unwrap();
+    let session = store.open("alice", &token).await.unwrap();
+    (token, session.id)
+}
+
 pub async fn is_live(store: &dyn SessionStore, token: &Token) -> bool {
     store.find(token).await.unwrap().is_some()
 }
@@ -69,6 +76,22 @@ pub fn logout_with(token: &Token) -> Request<TestBody> {
         .header(COOKIE, format!("refreshToken={}", token.expose()))
         .body(Full::default())
         .unwrap()
+}
+
+/// The claims of a verified access token.
+#[derive(Clone)]
+pub struct Claims {
+    pub sid: String,
+}
+
+/// A request with the claims of an access token, if any.
+pub fn request_of(sid: Option<&str>) -> Request<TestBody> {
+    let mut request = Request::get("/me").body(Full::default()).unwrap();
+    if let Some(sid) = sid {
+        let sid = sid.to_owned();
+        request.extensions_mut().insert(Claims { sid });
+    }
+    request
 }
 
 /// A request body that never yields a frame and never ends, and counts its polls.
@@ -140,6 +163,16 @@ impl Answer {
         assert_eq!(self.headers["content-type"], "application/json");
         assert_eq!(self.headers["cache-control"], "no-store");
         assert_eq!(self.length, Some(self.body.len() as u64));
+    }
+
+    pub fn assert_session_has_ended(&self) {
+        assert_eq!(self.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(self.body, r#"{"error":"The session has ended"}"#);
+        assert_eq!(
+            self.headers["www-authenticate"],
+            r#"Bearer error="invalid_token", error_description="The session has ended""#
+        );
+        self.assert_common_headers();
     }
 
     /// The token sources of the outcome.
