@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use redis::Cmd;
-use tokio::sync::{OwnedSemaphorePermit as Permit, Semaphore};
 
+use super::background::Background;
 use super::connection::RedisConnection;
 
 /// How many keys one command deletes at most.
@@ -21,8 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Cleaner {
     connection: RedisConnection,
     queue: Arc<Mutex<Garbage>>,
-    /// Whoever holds its only permit empties the queue.
-    working: Arc<Semaphore>,
+    background: Background,
 }
 
 /// Keys and list entries that name ended sessions.
@@ -68,7 +68,7 @@ impl Cleaner {
         Self {
             connection,
             queue: Arc::default(),
-            working: Arc::new(Semaphore::new(1)),
+            background: Background::new(),
         }
     }
 
@@ -80,30 +80,16 @@ impl Cleaner {
                 queue.listed.extend(garbage.listed);
             }
         });
-        if let Some(permit) = self.permit() {
-            tokio::spawn(self.clone().run(permit));
-        }
+        let (worker, queue) = (self.clone(), self.clone());
+        self.background.start(
+            move || worker.clone().clean_batch().boxed(),
+            move || !queue.with_queue(|queue| queue.is_empty()),
+        );
     }
 
-    /// Runs until the queue is empty. A caller that finds the permit taken only queues its keys, so the
-    /// holder checks the queue again after it releases the permit.
-    async fn run(mut self, mut permit: Permit) {
-        loop {
-            let commands = self.with_queue(Garbage::take_batch).into_commands();
-            let _ = tokio::time::timeout(TIMEOUT, self.connection.send_each(commands)).await;
-            drop(permit);
-            if self.with_queue(|queue| queue.is_empty()) {
-                return;
-            }
-            match self.permit() {
-                Some(next) => permit = next,
-                None => return,
-            }
-        }
-    }
-
-    fn permit(&self) -> Option<Permit> {
-        Arc::clone(&self.working).try_acquire_owned().ok()
+    async fn clean_batch(mut self) {
+        let commands = self.with_queue(Garbage::take_batch).into_commands();
+        let _ = tokio::time::timeout(TIMEOUT, self.connection.send_each(commands)).await;
     }
 
     fn with_queue<T>(&self, change: impl FnOnce(&mut Garbage) -> T) -> T {

@@ -114,6 +114,7 @@
 //! |---|---|---|
 //! | `tls` | no | `rediss://` URLs, by rustls and the system's root certificates |
 
+mod background;
 mod cleanup;
 mod cluster;
 mod commands;

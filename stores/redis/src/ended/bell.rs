@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::{Cmd, RedisResult, Value};
-use tokio::sync::{OwnedSemaphorePermit as Permit, Semaphore};
 
 use super::positions::Positions;
 use super::source::{Connection, Source};
+use crate::background::Background;
 use crate::connection::RedisConnection;
 use crate::keys::{BUCKETS, Keys};
 
@@ -158,8 +158,7 @@ fn with<T>(heard: &Mutex<Heard>, change: impl FnOnce(&mut Heard) -> T) -> T {
 pub(crate) struct Ringer {
     connection: RedisConnection,
     again: Arc<AtomicBool>,
-    /// Whoever holds its only permit rings.
-    ringing: Arc<Semaphore>,
+    background: Background,
 }
 
 impl Ringer {
@@ -167,7 +166,7 @@ impl Ringer {
         Self {
             connection,
             again: Arc::default(),
-            ringing: Arc::new(Semaphore::new(1)),
+            background: Background::new(),
         }
     }
 
@@ -177,34 +176,21 @@ impl Ringer {
             return;
         }
         self.again.store(true, Ordering::SeqCst);
-        if let Some(permit) = self.permit() {
-            tokio::spawn(self.clone().run(permit, keys.bell(), retention));
-        }
+        let (ringer, bell) = (self.clone(), keys.bell());
+        let again = Arc::clone(&self.again);
+        self.background.start(
+            move || ringer.clone().ring_once(bell.clone(), retention).boxed(),
+            move || again.load(Ordering::SeqCst),
+        );
     }
 
-    /// Rings until no end came meanwhile. An end that finds the permit taken only leaves a mark, so the
-    /// holder looks for the mark again after it releases the permit.
-    async fn run(mut self, mut permit: Permit, bell: String, retention: Duration) {
-        loop {
-            self.again.store(false, Ordering::SeqCst);
-            let mut commands = redis::pipe();
-            commands.cmd("XADD").arg(&bell).arg("MAXLEN").arg(1);
-            commands.arg("*").arg("").arg("");
-            let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-            commands.cmd("PEXPIRE").arg(&bell).arg(millis);
-            let _ = self.connection.send_to(&bell, commands, 2).await;
-            drop(permit);
-            if !self.again.load(Ordering::SeqCst) {
-                return;
-            }
-            match self.permit() {
-                Some(next) => permit = next,
-                None => return,
-            }
-        }
-    }
-
-    fn permit(&self) -> Option<Permit> {
-        Arc::clone(&self.ringing).try_acquire_owned().ok()
+    async fn ring_once(mut self, bell: String, retention: Duration) {
+        self.again.store(false, Ordering::SeqCst);
+        let mut commands = redis::pipe();
+        commands.cmd("XADD").arg(&bell).arg("MAXLEN").arg(1);
+        commands.arg("*").arg("").arg("");
+        let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        commands.cmd("PEXPIRE").arg(&bell).arg(millis);
+        let _ = self.connection.send_to(&bell, commands, 2).await;
     }
 }
