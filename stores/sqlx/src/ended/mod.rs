@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tower_logout::BoxError;
 use tower_logout::ended::{Cursor, EndedLog, Page};
-use tower_logout::store::SessionId;
+use tower_logout::store::{SessionId, SessionPolicy, Transient};
 
 pub(crate) use self::bell::Bell;
 
@@ -219,6 +219,21 @@ impl EndedLog for SqlEndedLog {
             POLL
         }
     }
+}
+
+/// The error of a server that takes no writes.
+fn may_lag() -> BoxError {
+    let error = "the server takes no writes, so that its log of ended sessions may lag";
+    Transient::new(error).into()
+}
+
+/// How long the log of a policy keeps an entry.
+pub(crate) fn retention(policy: &SessionPolicy) -> Result<Duration, BoxError> {
+    let retention = policy.ended_retention();
+    if retention.is_zero() {
+        return Err("with an access lifetime of zero, the store logs no ended session".into());
+    }
+    Ok(retention)
 }
 
 /// An entry of the log as a page has it, unless it no longer matters.

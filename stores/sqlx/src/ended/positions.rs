@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tower_logout::BoxError;
 use tower_logout::ended::{Cursor, Page};
-use tower_logout::store::Transient;
 
 use super::source::Source;
 use super::sql::{mysql_now, sqlite_now};
-use super::{PAGE, entry};
+use super::{PAGE, entry, may_lag};
 use crate::dialect::Dialect;
 use crate::names::Names;
 use crate::pool::{Row, Value};
@@ -127,8 +126,7 @@ impl Positions {
         if matches!(role.as_deref(), None | Some("0" | "OFF")) {
             return Ok(rows);
         }
-        let error = "the server takes no writes, so that its log of ended sessions may lag";
-        Err(Transient::new(error).into())
+        Err(may_lag())
     }
 
     /// How many rows precede the first entry that is missing and may still appear.

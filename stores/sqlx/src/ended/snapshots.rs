@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use tower_logout::BoxError;
 use tower_logout::ended::{Cursor, Page};
-use tower_logout::store::Transient;
 
 use super::source::Source;
 use super::sql::postgres_now;
-use super::{PAGE, entry};
+use super::{PAGE, entry, may_lag};
 use crate::dialect::Dialect;
 use crate::names::Names;
 use crate::pool::{Row, Value};
@@ -132,8 +131,7 @@ impl Logged {
 fn seen(rows: &[Logged]) -> Result<Seen<'_>, BoxError> {
     let seen = rows.first().map_or("", |row| &row.seen);
     if seen.is_empty() {
-        let error = "the server takes no writes, so that its log of ended sessions may lag";
-        return Err(Transient::new(error).into());
+        return Err(may_lag());
     }
     let seen = seen.split_once(' ');
     seen.and_then(|(server, snapshot)| Seen::parse(server, snapshot))

@@ -2,6 +2,7 @@
 //! still of use.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
@@ -72,6 +73,11 @@ pub(super) fn fate(error: &sqlx::Error) -> Fate {
         }
         _ => Fate::Kept,
     }
+}
+
+/// The error of an answer that did not come in time.
+pub(super) fn did_not_answer(limit: Duration) -> BoxError {
+    Transient::new(format!("the database did not answer within {limit:?}")).into()
 }
 
 /// Marks the errors after which another attempt may succeed: of the connection or the pool, a deadlock, a

@@ -13,7 +13,7 @@ use tower_logout::store::Transient;
 
 use super::connection::Connection;
 use super::database::{Database, OnRow, Statement, Value};
-use super::failure::{Fate, failed, fate};
+use super::failure::{Fate, did_not_answer, failed, fate};
 use super::idle::{acquire, close, close_idle, give_back, in_background, test_idle};
 use super::terms::Terms;
 
@@ -155,11 +155,7 @@ impl<DB: Database> Watch<'_, DB> {
             let Ok(answer) = timeout(self.terms.limit, answer).await else {
                 lessons.wary.store(true, Ordering::Relaxed);
                 test_idle(self.pool);
-                return Err(Transient::new(format!(
-                    "the database did not answer within {:?}",
-                    self.terms.limit
-                ))
-                .into());
+                return Err(did_not_answer(self.terms.limit));
             };
             answer
         } else {

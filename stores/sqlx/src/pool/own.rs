@@ -8,11 +8,10 @@ use futures::future::BoxFuture;
 use sqlx::pool::Pool;
 use tokio::time::timeout;
 use tower_logout::BoxError;
-use tower_logout::store::Transient;
 
 use super::connection::Connection;
 use super::database::{Database, OnRow, Row, Statement, Value};
-use super::failure::failed;
+use super::failure::{did_not_answer, failed};
 use super::terms::Terms;
 use super::transaction::{Answer, Decode, Fetch, Rows, Sql};
 
@@ -54,9 +53,7 @@ async fn in_time<T>(
 ) -> Result<T, BoxError> {
     match timeout(limit, answer).await {
         Ok(answer) => answer.map_err(failed),
-        Err(_) => {
-            Err(Transient::new(format!("the database did not answer within {limit:?}")).into())
-        }
+        Err(_) => Err(did_not_answer(limit)),
     }
 }
 

@@ -12,7 +12,7 @@ use tower_logout::store::SessionPolicy;
 pub use self::builder::SqlStoreBuilder;
 
 use crate::digest::{Hash, ShortKey};
-use crate::ended::{Bell, SqlEndedLog};
+use crate::ended::{Bell, SqlEndedLog, retention};
 use crate::pool::SqlPool;
 use crate::queries::Queries;
 
@@ -169,10 +169,7 @@ impl SqlStore {
     /// # fn main() {}
     /// ```
     pub async fn ended_log(&self) -> Result<SqlEndedLog, BoxError> {
-        let retention = self.policy.ended_retention();
-        if retention.is_zero() {
-            return Err("with an access lifetime of zero, the store logs no ended session".into());
-        }
+        let retention = retention(&self.policy)?;
         SqlEndedLog::open(&self.pool, &self.queries.names, &self.bell, retention).await
     }
 

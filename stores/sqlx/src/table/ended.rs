@@ -7,7 +7,7 @@ use tower_logout::store::{SessionId, SessionPolicy};
 use tower_logout::{BoxError, Revocation};
 
 use super::store::TableStore;
-use crate::ended::{Bell, SqlEndedLog};
+use crate::ended::{Bell, SqlEndedLog, retention};
 use crate::migrations::{Tables, migrate};
 use crate::names::Names;
 use crate::pool::{SqlPool, Transaction, in_background};
@@ -34,10 +34,7 @@ impl Log {
         policies_allow_all: bool,
     ) -> Result<Self, BoxError> {
         let policy = SessionPolicy::new().with_access_lifetime(access_lifetime);
-        let retention = policy.ended_retention();
-        if retention.is_zero() {
-            return Err("with an access lifetime of zero, the store logs no ended session".into());
-        }
+        let retention = retention(&policy)?;
         let names = Names::default();
         migrate(pool, &names, Tables::Log).await?;
         if !policies_allow_all {
