@@ -7,16 +7,13 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::time::Duration;
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
-use http::{Method, Request};
-use subjects::{BenchBody, bare, call, other_request};
+use http::Request;
+use subjects::{BenchBody, Claims, bare, call, fresh_node, id, request_in};
 use tower::{Layer, Service};
-use tower_logout::MemoryStore;
-use tower_logout::ended::EndedSessions;
-use tower_logout::require::RequireSessionLayer;
+use tower_logout::require::{NoStore, RequireSessionLayer};
 use tower_logout::store::SessionId;
 
 /// The instructions of a request without the layer, whose extensions have the claims.
@@ -24,12 +21,6 @@ const BARE: u64 = 1_180;
 
 /// What a check adds at most.
 const CHECK: u64 = 720;
-
-/// The claims of a verified access token.
-#[derive(Clone)]
-struct Claims {
-    sid: String,
-}
 
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
@@ -39,44 +30,21 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-fn id(number: usize) -> String {
-    format!("{number:032x}")
-}
-
-fn request(session: usize) -> Request<BenchBody> {
-    let mut request = other_request(Method::GET);
-    let sid = id(session);
-    request.extensions_mut().insert(Claims { sid });
-    request
-}
-
-/// A node that has read its log, and knows ended sessions.
-fn ended(sessions: usize) -> EndedSessions {
-    let (ended, following) = EndedSessions::builder()
-        .max_staleness(Duration::from_secs(24 * 3600))
-        .follow(MemoryStore::new().ended_log());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        tokio::spawn(following);
-        ended.ready().await;
-    });
-    // Without the task that follows the log, the sessions would be stale.
-    std::mem::forget(runtime);
+/// The layer of a node that knows ended sessions.
+fn layer(sessions: usize) -> RequireSessionLayer<NoStore> {
+    let ended = fresh_node();
     for session in 0..sessions {
         ended.end(&SessionId::new(id(session)));
     }
-    ended
+    RequireSessionLayer::new(&ended, |claims: &Claims| &claims.sid)
 }
 
 fn warm<S>(mut service: S, session: usize) -> (&'static mut S, Request<BenchBody>)
 where
     S: Service<Request<BenchBody>, Error = Infallible> + 'static,
 {
-    call(&mut service, request(session));
-    (Box::leak(Box::new(service)), request(session))
+    call(&mut service, request_in(id(session)));
+    (Box::leak(Box::new(service)), request_in(id(session)))
 }
 
 fn unchecked() -> (
@@ -93,8 +61,7 @@ fn checked(
     &'static mut impl Service<Request<BenchBody>, Error = Infallible>,
     Request<BenchBody>,
 ) {
-    let layer = RequireSessionLayer::new(&ended(sessions), |claims: &Claims| &claims.sid);
-    warm(layer.layer(bare()), session)
+    warm(layer(sessions).layer(bare()), session)
 }
 
 #[library_benchmark]

@@ -8,10 +8,9 @@
 
 use std::fs;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tower_logout::MemoryStore;
-use tower_logout::ended::EndedSessions;
+use subjects::{fresh_node, id};
 use tower_logout::store::SessionId;
 
 const SIZES: [usize; 6] = [
@@ -36,25 +35,9 @@ fn nanoseconds(work: impl FnOnce(), times: usize) -> f64 {
     start.elapsed().as_nanos() as f64 / times as f64
 }
 
-/// The ids of ended sessions are even, and those of live sessions are odd.
-fn id(number: usize) -> String {
-    format!("{number:032x}")
-}
-
 fn main() {
-    let (ended, following) = EndedSessions::builder()
-        .max_staleness(Duration::from_secs(24 * 3600))
-        .follow(MemoryStore::new().ended_log());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        tokio::spawn(following);
-        ended.ready().await;
-    });
-    // Without the task that follows the log, the sessions would be stale.
-    std::mem::forget(runtime);
+    let ended = fresh_node();
+    // The numbers of ended sessions are even, and those of live sessions are odd.
     let live: Vec<_> = (0..CHECKS)
         .map(|number| id(2 * (number * 7_368_787 % 99_999_989) + 1))
         .collect();

@@ -9,6 +9,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+#[cfg(feature = "ended")]
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -22,6 +24,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
+#[cfg(feature = "ended")]
+use tower_logout::ended::EndedSessions;
 use tower_logout::require::RequireSessionLayer;
 use tower_logout::store::{SessionId, SessionStore};
 use tower_logout::{
@@ -90,8 +94,8 @@ pub fn layered_for_bearer(
 
 /// The claims of a verified access token.
 #[derive(Clone)]
-struct Claims {
-    sid: String,
+pub struct Claims {
+    pub sid: String,
 }
 
 /// The layer that asks the store for the session of each request.
@@ -155,10 +159,39 @@ pub fn other_request(method: Method) -> Request<BenchBody> {
 pub fn session_request(store: &MemoryStore) -> Request<BenchBody> {
     let token = Token::generate().expect("a random source");
     let session = futures::executor::block_on(store.open("alice", &token));
-    let sid = session.expect("a session").id.to_string();
+    request_in(session.expect("a session").id.to_string())
+}
+
+/// A request with the access token of this session.
+pub fn request_in(sid: String) -> Request<BenchBody> {
     let mut request = other_request(Method::GET);
     request.extensions_mut().insert(Claims { sid });
     request
+}
+
+/// A node that has read its log, and knows no ended session.
+#[cfg(feature = "ended")]
+pub fn fresh_node() -> EndedSessions {
+    let (ended, following) = EndedSessions::builder()
+        .max_staleness(Duration::from_secs(24 * 3600))
+        .follow(MemoryStore::new().ended_log());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        tokio::spawn(following);
+        ended.ready().await;
+    });
+    // Without the task that follows the log, the sessions would be stale.
+    std::mem::forget(runtime);
+    ended
+}
+
+/// The id of a session.
+#[cfg(feature = "ended")]
+pub fn id(number: usize) -> String {
+    format!("{number:032x}")
 }
 
 /// The cookies of a logout request.
