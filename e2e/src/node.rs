@@ -6,33 +6,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tower_logout::ended::{Cursor, EndedLog, Page};
+use tower_logout::ended::EndedLog;
 use tower_logout::store::SessionStore;
-use tower_logout::{BoxError, async_trait};
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
-
-/// A log of any store.
-pub struct ErasedLog(pub Arc<dyn EndedLog>);
-
-#[async_trait]
-impl EndedLog for ErasedLog {
-    async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
-        self.0.read(since).await
-    }
-
-    fn retention(&self) -> Duration {
-        self.0.retention()
-    }
-
-    async fn news(&self) {
-        self.0.news().await;
-    }
-
-    fn poll(&self) -> Duration {
-        self.0.poll()
-    }
-}
 
 /// A store and its log: `sql`, `redis` or `cluster`.
 pub async fn open(kind: &str, url: &str) -> (Arc<dyn SessionStore>, Arc<dyn EndedLog>) {

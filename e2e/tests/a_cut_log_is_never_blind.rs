@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::database::Kind;
-use e2e::node::{ErasedLog, open};
+use e2e::node::open;
 use e2e::proxy::Fault;
 use e2e::rig::Rig;
 use tower_logout::Token;
@@ -30,7 +30,7 @@ async fn is_never_blind(kind: Kind) {
     let (ended, following) = EndedSessions::builder()
         .max_staleness(STALENESS)
         .poll(Duration::from_millis(50))
-        .follow(ErasedLog(log));
+        .follow(log);
     tokio::spawn(following);
     ended.ready().await;
     // The nodes of a cluster lead everybody to the proxies, so that no session can end during the fault.
@@ -110,7 +110,7 @@ async fn a_server_that_is_killed_takes_no_end_with_it() {
         let (store, log) = open("sql", &rig.direct_url()).await;
         let (ended, following) = EndedSessions::builder()
             .max_staleness(STALENESS)
-            .follow(ErasedLog(log));
+            .follow(log);
         tokio::spawn(following);
         ended.ready().await;
         for _ in 0..3 {

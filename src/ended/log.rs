@@ -1,6 +1,7 @@
 //! The log of ended sessions, which a store writes and each node reads.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ use crate::store::{BoxError, SessionId};
 /// - An entry stays for the [`retention`](Self::retention), by the clock of the database.
 ///
 /// `testing::Conformance::with_ended_log` (feature `testing`) tests a log.
+///
+/// The trait is also implemented for `Arc<T>` and `Box<T>`, including `Arc<dyn EndedLog>`.
 #[async_trait]
 pub trait EndedLog: Send + Sync + 'static {
     /// Reads what was committed since the cursor. Without a cursor, reads all sessions whose access tokens may
@@ -112,3 +115,29 @@ impl fmt::Debug for Cursor {
         f.debug_struct("Cursor").finish_non_exhaustive()
     }
 }
+
+/// Implements the trait for `Arc<T>` and `Box<T>`, including `dyn EndedLog`.
+macro_rules! forward {
+    ($($pointer:ident),*) => {$(
+        #[async_trait]
+        impl<T: EndedLog + ?Sized> EndedLog for $pointer<T> {
+            async fn read(&self, since: Option<&Cursor>) -> Result<Page, BoxError> {
+                (**self).read(since).await
+            }
+
+            fn retention(&self) -> Duration {
+                (**self).retention()
+            }
+
+            async fn news(&self) {
+                (**self).news().await;
+            }
+
+            fn poll(&self) -> Duration {
+                (**self).poll()
+            }
+        }
+    )*};
+}
+
+forward!(Arc, Box);

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use e2e::node::{ErasedLog, open};
+use e2e::node::open;
 use support::{logout_with, through};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tower_logout::ended::{EndedSessions, Refused};
@@ -30,7 +30,7 @@ async fn main() {
     let (ended, following) = EndedSessions::builder()
         .max_staleness(max_staleness)
         .on_error(|error| eprintln!("{error}"))
-        .follow(ErasedLog(log));
+        .follow(log);
     tokio::spawn(following);
     ended.ready().await;
     let layer = LogoutLayer::builder(store).ended(&ended).build().unwrap();
