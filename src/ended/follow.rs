@@ -20,14 +20,14 @@ use crate::store::BoxError;
 
 pub(super) type OnError = Arc<dyn Fn(&BoxError) + Send + Sync>;
 
-/// Follows a log for as long as it is polled. Created by
+/// Follows a log for as long as the future is polled. Created by
 /// [`EndedSessionsBuilder::follow`](crate::ended::EndedSessionsBuilder::follow).
 ///
 /// The future never ends. Errors and panics of the log do not end it.
 ///
 /// # Panics
 ///
-/// Panics if it is polled outside a tokio runtime with a timer.
+/// Panics if the future is polled outside a tokio runtime with a timer.
 #[must_use = "nothing follows the log until the future is spawned"]
 pub struct Following(Pin<Box<dyn Future<Output = ()> + Send>>);
 

@@ -56,8 +56,6 @@ const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
 ///     .route("/me", get(|| async { "me" }))
 ///     .layer(RequireSessionLayer::new(&ended, |claims: &Claims| &claims.sid))
 ///     // .layer(your middleware that verifies the token)
-///     // HERE
-///     // .layer(your middleware that verifies the token)
 ///     .layer(LogoutLayer::builder(store).ended(&ended).build()?);
 /// # Ok(())
 /// # }
