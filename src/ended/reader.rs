@@ -67,17 +67,10 @@ impl Reader {
 
     /// How long the node stays fresh without a read, and zero if the node is stale.
     pub(super) fn fresh_for(&self) -> Duration {
-        let inner = &*self.sessions.0;
-        let read_at = inner.read_at.load(Ordering::Acquire);
         // One more, because a node is stale after `max_staleness`, and not at its end.
-        let stale_at = if read_at == 0 {
-            0
-        } else {
-            read_at
-                .saturating_add(inner.max_staleness)
-                .saturating_add(1)
-        };
-        Duration::from_millis(stale_at.saturating_sub(inner.now()))
+        let stale_after = Duration::from_millis(self.sessions.0.max_staleness.saturating_add(1));
+        let age = self.sessions.age();
+        age.map_or(Duration::ZERO, |age| stale_after.saturating_sub(age))
     }
 
     /// Ends what is open of a share of the sessions, from 0 to 1.

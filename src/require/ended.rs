@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Head, RequireSessionLayer, SessionLookup, Settings};
+use super::{Head, RequireSessionLayer, SessionLookup, Settings, of_claims};
 use crate::ended::EndedSessions;
 use crate::store::{BoxError, SessionId};
 
@@ -35,7 +35,8 @@ impl RequireSessionLayer<NoStore> {
     /// asks no store, and adds no session to the extensions.
     ///
     /// `C` is the type of the claims that an outer middleware adds to the extensions of the request. A request
-    /// without `C` has no session. While the node is [stale](crate::ended::Refused::Stale), requests with a session get a `503`.
+    /// without `C` has no session. While the node is [stale](crate::ended::Refused::Stale), requests with a
+    /// session get a `503`.
     ///
     /// ```
     /// use tower_logout::MemoryStore;
@@ -55,10 +56,7 @@ impl RequireSessionLayer<NoStore> {
         C: Send + Sync + 'static,
         F: Fn(&C) -> &str + Send + Sync + 'static,
     {
-        Self::new_by(ended, move |head| {
-            let claims = head.extensions.get::<C>()?;
-            Some(Cow::Borrowed(session_id(claims)))
-        })
+        Self::new_by(ended, of_claims(session_id))
     }
 
     /// Creates a layer as [`new`](Self::new) does, for the session which the head of the request names. `None` is a
@@ -126,7 +124,8 @@ impl RequireSessionLayer<NoStore> {
         self
     }
 
-    /// Asks this store while the node is [stale](crate::ended::Refused::Stale), instead of answering `503`. No store by default.
+    /// Asks this store while the node is [stale](crate::ended::Refused::Stale), instead of answering `503`. No store
+    /// by default.
     ///
     /// The answer stays exact. The store then gets the whole rate of the requests, so check that the store can bear
     /// them.

@@ -137,6 +137,20 @@ impl fmt::Debug for Head<'_> {
     }
 }
 
+/// Names the session by the claims in the extensions of the request.
+fn of_claims<C, F>(
+    session_id: F,
+) -> impl for<'r> Fn(&Head<'r>) -> Option<Cow<'r, str>> + Send + Sync + 'static
+where
+    C: Send + Sync + 'static,
+    F: Fn(&C) -> &str + Send + Sync + 'static,
+{
+    move |head| {
+        let claims = head.extensions.get::<C>()?;
+        Some(Cow::Borrowed(session_id(claims)))
+    }
+}
+
 impl<T: SessionLookup> RequireSessionLayer<T> {
     /// Creates a layer that asks the store for the session which `C` names.
     ///
@@ -147,10 +161,7 @@ impl<T: SessionLookup> RequireSessionLayer<T> {
         C: Send + Sync + 'static,
         F: Fn(&C) -> &str + Send + Sync + 'static,
     {
-        Self::asking_by(store, move |head| {
-            let claims = head.extensions.get::<C>()?;
-            Some(Cow::Borrowed(session_id(claims)))
-        })
+        Self::asking_by(store, of_claims(session_id))
     }
 
     /// Creates a layer that asks the store for the session which the head of the request names. `None` is a
