@@ -7,6 +7,8 @@
 #[cfg(feature = "ended")]
 mod builder;
 #[cfg(feature = "ended")]
+mod clock;
+#[cfg(feature = "ended")]
 mod follow;
 mod log;
 #[cfg(feature = "ended")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::clock;
 use super::observe;
 use super::sessions::EndedSessions;
 use crate::store::SessionId;
@@ -38,7 +39,7 @@ impl Reader {
         let inner = &*self.sessions.0;
         Begun {
             // Before the number, so that a read never counts as later than it was.
-            at: inner.now(),
+            at: clock::now(),
             number: inner.begun.fetch_add(1, Ordering::SeqCst) + 1,
         }
     }

@@ -1,21 +1,23 @@
 //! The sessions that have ended, as one node knows them.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use tokio::sync::{Notify, watch};
 
 use super::builder::EndedSessionsBuilder;
+use super::clock;
 use super::open::{Open, SessionEnded};
 use super::refused::Refused;
 use super::set::{MAX_STAY, Set};
 use crate::store::SessionId;
 
-/// How many ticks a session stays that has just ended. The rest of [`MAX_STAY`] is for rounding up.
-const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
+/// How many ticks a session stays at most that has just ended. The rest of [`MAX_STAY`] is for rounding up.
+const TICKS_IN_RETENTION: u64 = MAX_STAY as u64 - 24;
 
 /// The sessions that have ended, for as long as an access token of theirs may live. Clones share their sessions.
 ///
@@ -27,8 +29,9 @@ const TICKS_IN_RETENTION: u32 = MAX_STAY as u32 - 24;
 /// A check answers only if the node has read the whole log within
 /// [`max_staleness`](EndedSessionsBuilder::max_staleness), counted from the begin of the read by the monotonic
 /// clock of the node. Otherwise the check is [`Refused::Stale`]: also before the first read, after the store has
-/// been away for longer, and after the node was stopped and continued. On Linux, the clock stands still while a
-/// virtual machine is suspended. Such a machine is stale one `max_staleness` after it continues.
+/// been away for longer, and after the node was stopped and continued. On Linux, the clock moves in steps of at most
+/// 10 ms, and stands still while a virtual machine is suspended. Such a machine is stale one `max_staleness` after it
+/// continues.
 ///
 /// # Example
 ///
@@ -65,11 +68,14 @@ pub struct EndedSessions(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) set: Set,
+    /// A hash that many ids share would refuse live sessions, and never let an ended one pass. Clients do not
+    /// choose the ids.
     pub(super) hasher: RandomState,
-    pub(super) started: Instant,
-    pub(super) tick: Duration,
+    /// In milliseconds.
+    pub(super) tick: u64,
+    /// In milliseconds.
     pub(super) max_staleness: u64,
-    /// When the last complete read began, in milliseconds after `started` and one. Zero if there was none.
+    /// When the last complete read began, by [`clock::now`]. Zero if there was none.
     pub(super) read_at: AtomicU64,
     /// How many reads have begun.
     pub(super) begun: AtomicU64,
@@ -100,9 +106,8 @@ impl EndedSessions {
     ) -> Self {
         Self(Arc::new(Inner {
             set: Set::new(),
-            hasher: RandomState::new(),
-            started: Instant::now(),
-            tick: (retention / TICKS_IN_RETENTION).max(Duration::from_millis(1)),
+            hasher: RandomState::default(),
+            tick: millis(retention).div_ceil(TICKS_IN_RETENTION).max(1),
             max_staleness: millis(max_staleness),
             read_at: AtomicU64::new(0),
             begun: AtomicU64::new(0),
@@ -148,13 +153,13 @@ impl EndedSessions {
     #[inline]
     pub fn is_fresh(&self) -> bool {
         let read_at = self.0.read_at.load(Ordering::Acquire);
-        read_at != 0 && self.0.now().saturating_sub(read_at) <= self.0.max_staleness
+        read_at != 0 && clock::now().saturating_sub(read_at) <= self.0.max_staleness
     }
 
     /// How long ago the last complete read of the log began. `None` before the first one.
     pub fn age(&self) -> Option<Duration> {
         let read_at = self.0.read_at.load(Ordering::Acquire);
-        (read_at != 0).then(|| Duration::from_millis(self.0.now().saturating_sub(read_at)))
+        (read_at != 0).then(|| Duration::from_millis(clock::now().saturating_sub(read_at)))
     }
 
     /// How many ended sessions this node knows, those included whose access tokens have just expired.
@@ -201,7 +206,7 @@ impl EndedSessions {
     /// [`Rotation::Reused`](crate::store::Rotation::Reused), or where a message bus of your own tells of an end.
     /// The log alone decides whether the node is fresh.
     pub fn end(&self, session: &SessionId) {
-        let matters = self.0.tick * TICKS_IN_RETENTION;
+        let matters = Duration::from_millis(self.0.tick.saturating_mul(TICKS_IN_RETENTION));
         self.0.end(&[(session.clone(), matters)]);
     }
 
@@ -242,19 +247,13 @@ impl EndedSessions {
 }
 
 impl Inner {
-    /// Milliseconds after the start, and one.
-    #[inline]
-    pub(super) fn now(&self) -> u64 {
-        millis(self.started.elapsed()) + 1
-    }
-
     pub(super) fn now_in_ticks(&self) -> u64 {
-        ticks(self.started.elapsed(), self.tick)
+        clock::now() / self.tick
     }
 
     pub(super) fn end(&self, ended: &[(SessionId, Duration)]) {
         let entries = ended.iter().map(|(session, matters)| {
-            let stay = ticks(*matters, self.tick) + 1;
+            let stay = millis(*matters) / self.tick + 1;
             let hash = self.hasher.hash_one(session.as_str());
             (hash, u16::try_from(stay).unwrap_or(MAX_STAY))
         });
@@ -275,10 +274,6 @@ impl fmt::Debug for EndedSessions {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
-}
-
-fn ticks(duration: Duration, tick: Duration) -> u64 {
-    u64::try_from(duration.as_nanos() / tick.as_nanos()).unwrap_or(u64::MAX / 2)
 }
