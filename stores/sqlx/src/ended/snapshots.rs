@@ -56,27 +56,35 @@ macro_rules! seen {
     };
 }
 
+/// What was seen, and the time. One row, so that a read of nothing has them too.
+macro_rules! one {
+    () => {
+        concat!(
+            "(SELECT ",
+            seen!(),
+            " AS seen, ",
+            postgres_now!(),
+            " AS now) AS one"
+        )
+    };
+}
+
 /// A restored database may have entries with the numbers of transactions to come.
 const TAIL: &str = concat!(
-    "SELECT ",
-    seen!(),
-    ", '', entry.session_id, coalesce(entry.ended_at + ?::BIGINT - ",
-    postgres_now!(),
-    ", 0) FROM (SELECT 1) AS one LEFT JOIN tower_logout_ended AS entry ON \
+    "SELECT one.seen, '', entry.session_id, coalesce(entry.ended_at + ?::BIGINT - one.now, 0) FROM ",
+    one!(),
+    " LEFT JOIN tower_logout_ended AS entry ON \
      entry.xid >= ?::XID8 AND entry.xid < pg_snapshot_xmax(pg_current_snapshot()) \
      OR entry.xid = ANY (?::XID8[])"
 );
 
 const FIRST: &str = concat!(
-    "SELECT ",
-    seen!(),
-    ", coalesce(entry.xid::TEXT, ''), entry.session_id, coalesce(entry.ended_at + ?::BIGINT - ",
-    postgres_now!(),
-    ", 0) FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM tower_logout_ended \
-     WHERE (xid, session_id) > (?::XID8, ?::TEXT) AND ended_at > ",
-    postgres_now!(),
-    " - ?::BIGINT ORDER BY xid, session_id LIMIT ?::BIGINT) AS entry ON TRUE \
-     ORDER BY entry.xid, entry.session_id"
+    "SELECT one.seen, coalesce(entry.xid::TEXT, ''), entry.session_id, \
+     coalesce(entry.ended_at + ?::BIGINT - one.now, 0) FROM ",
+    one!(),
+    " LEFT JOIN LATERAL (SELECT * FROM tower_logout_ended \
+     WHERE (xid, session_id) > (?::XID8, ?::TEXT) AND ended_at > one.now - ?::BIGINT \
+     ORDER BY xid, session_id LIMIT ?::BIGINT) AS entry ON TRUE ORDER BY entry.xid, entry.session_id"
 );
 
 impl<'c> Seen<'c> {
