@@ -95,10 +95,10 @@ async fn an_end_that_is_rolled_back_is_not_logged() {
             assert_eq!(deleted.rows_affected(), 1);
             transaction.rollback().await.unwrap();
         } else {
-            // Fails after the entry, so that the store rolls back.
+            // Fails after the entry, so that the database rolls back.
             database
                 .execute(
-                    "CREATE TRIGGER fails BEFORE UPDATE ON tower_logout_ended_counter FOR EACH ROW \
+                    "CREATE TRIGGER fails AFTER INSERT ON tower_logout_ended FOR EACH ROW \
                      SIGNAL SQLSTATE '45000'",
                 )
                 .await;

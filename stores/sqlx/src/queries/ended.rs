@@ -67,26 +67,33 @@ impl Queries {
         if self.dialect != Dialect::MySql || ended.is_empty() {
             return Ok("COMMIT".into());
         }
-        let mut logged = 0;
         if let [id] = ended {
-            let sql = self.sql(ENTRY_IN_MYSQL);
-            logged += transaction.execute(&sql, &[Value::Text(id)]).await?;
-        } else {
-            // One statement for any number: an empty id is none.
-            let sql = self.sql(concat!(
-                "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
-                 SELECT position + ? + number, session_id, ",
+            // In one round trip, since all other revocations wait for the counter. Without its row, the position would
+            // be null, which fails. A number in hexadecimal digits has no quotes.
+            let commit = format!(
+                "UPDATE tower_logout_ended_counter SET position = position + 1 WHERE id = 1; \
+                 INSERT INTO tower_logout_ended (position, session_id, ended_at) VALUES \
+                 ((SELECT position FROM tower_logout_ended_counter WHERE id = 1), X'{}', {}); COMMIT",
+                hex::encode(id),
                 mysql_now!(),
-                " FROM tower_logout_ended_counter JOIN (?#) AS ended \
-                 WHERE id = 1 AND session_id <> '' FOR UPDATE"
-            ));
-            for (batch, ids) in ended.chunks(BATCH).enumerate() {
-                let offset = i64::try_from(batch * BATCH).unwrap_or(i64::MAX);
-                let mut values = vec![Value::Int(offset)];
-                values.extend(ids.iter().map(|id| Value::Text(id)));
-                values.resize(1 + BATCH, Value::Text(""));
-                logged += transaction.execute(&sql, &values).await?;
-            }
+            );
+            return Ok(self.names.apply(self.dialect, &commit).into());
+        }
+        let mut logged = 0;
+        // One text for any number: an empty id is none.
+        let sql = self.sql(concat!(
+            "INSERT INTO tower_logout_ended (position, session_id, ended_at) \
+             SELECT position + ? + number, session_id, ",
+            mysql_now!(),
+            " FROM tower_logout_ended_counter JOIN (?#) AS ended \
+             WHERE id = 1 AND session_id <> '' FOR UPDATE"
+        ));
+        for (batch, ids) in ended.chunks(BATCH).enumerate() {
+            let offset = i64::try_from(batch * BATCH).unwrap_or(i64::MAX);
+            let mut values = vec![Value::Int(offset)];
+            values.extend(ids.iter().map(|id| Value::Text(id)));
+            values.resize(1 + BATCH, Value::Text(""));
+            logged += transaction.execute(&sql, &values).await?;
         }
         let count = ended.len();
         if logged != count as u64 {
