@@ -38,7 +38,8 @@ struct Verified {
 /// Changes with each restart, and with each promotion.
 #[derive(Clone, PartialEq, Eq)]
 struct Server {
-    run: String,
+    /// Of a cluster, whose connections may lead to another process. A connection to one server ends with its process.
+    run: Option<String>,
     replication: String,
 }
 
@@ -146,7 +147,12 @@ impl Reader {
         };
         let answers = self.connection.pipeline(key, self.commands(key, &streams));
         let mut answers = answers.await.map_err(store_error)?;
-        let server = server(answers.pop(), answers.pop())?;
+        let replication: String = parse(answers.pop())?;
+        let process: Option<String> = match self.connection {
+            Connection::Server(_) => None,
+            Connection::Cluster(_) => Some(parse(answers.pop())?),
+        };
+        let server = server(&replication, process.as_deref())?;
         let now = time(answers.pop())?;
         // The probe.
         answers.pop();
@@ -193,7 +199,9 @@ impl Reader {
         // entries before them.
         commands.cmd("XTRIM").arg(key).arg("MINID").arg(0);
         commands.cmd("TIME");
-        commands.cmd("INFO").arg("server");
+        if let Connection::Cluster(_) = self.connection {
+            commands.cmd("INFO").arg("server");
+        }
         commands.cmd("INFO").arg("replication");
         commands
     }
@@ -201,21 +209,20 @@ impl Reader {
 
 /// A server, from the answers to `INFO`. A replica may take writes if `replica-read-only` is off, so that
 /// the probe alone does not suffice.
-fn server(replication: Option<Value>, server: Option<Value>) -> Result<Server, BoxError> {
-    let (replication, server): (String, String) = (parse(replication)?, parse(server)?);
+fn server(replication: &str, server: Option<&str>) -> Result<Server, BoxError> {
     let field = |info: &str, name: &str| {
         let lines = info.lines().filter_map(|line| line.split_once(':'));
         let mut values = lines.filter(|(field, _)| *field == name);
         values.next().map(|(_, value)| value.to_owned())
     };
-    let role = field(&replication, "role").unwrap_or_default();
+    let role = field(replication, "role").unwrap_or_default();
     if role != "master" {
         let error = format!("the log of ended sessions was read from a server of the role {role}");
         return Err(Transient::new(error).into());
     }
     Ok(Server {
-        run: field(&server, "run_id").unwrap_or_default(),
-        replication: field(&replication, "master_replid").unwrap_or_default(),
+        run: server.and_then(|server| field(server, "run_id")),
+        replication: field(replication, "master_replid").unwrap_or_default(),
     })
 }
 
