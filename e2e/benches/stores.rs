@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use tower_logout::ended::EndedLog;
 use tower_logout::store::{SessionPolicy, SessionStore, SubjectStore};
 use tower_logout::{Token, TokenStore};
 use tower_logout_redis::RedisStore;
@@ -555,4 +556,33 @@ async fn redis_log() {
         &format!("{without:.0}"),
         with / without,
     );
+    let fill = redis::Script::new(
+        "for i = 1, ARGV[1] do \
+         redis.call('XADD', KEYS[1], '*', 'id', string.sub(redis.sha1hex(KEYS[1] .. i), 1, 16)) end",
+    );
+    for bucket in 0..64 {
+        let mut fill = fill.key(format!("{{logs:{bucket:02x}}}:ended"));
+        fill.arg(ended_log::MILLION / 64);
+        let () = fill.invoke_async(&mut connection).await.unwrap();
+    }
+    let log = logs.ended_log().unwrap();
+    let cursor = ended_log::time_reads(&log).await;
+    let before = cpu(&mut connection).await;
+    for _ in 0..ended_log::READS {
+        log.read(Some(&cursor)).await.unwrap();
+    }
+    let busy = (cpu(&mut connection).await - before) / f64::from(ended_log::READS);
+    println!("and keeps the server busy for {:.0} µs", busy * 1e6);
+}
+
+/// The seconds that a server was busy.
+async fn cpu(connection: &mut MultiplexedConnection) -> f64 {
+    let mut info = redis::cmd("INFO");
+    let info: String = info.arg("cpu").query_async(connection).await.unwrap();
+    let used = info
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.starts_with("used_cpu_") && name.ends_with("_main_thread"));
+    used.map(|(_, seconds)| seconds.parse::<f64>().unwrap())
+        .sum()
 }
