@@ -162,47 +162,11 @@ async fn the_future_of_a_request_grows_by_32_bytes_at_most() {
     assert!(checked <= bare + 32, "{checked} > {bare} + 32");
 }
 
-/// Checks that race with logouts: after each answer, the node that answered refuses the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_100_000_checks_after_a_logout_none_passes() {
-    const CLIENTS: usize = 64;
-    const LOGOUTS: usize = 160;
-    const CHECKS: usize = 10;
     let store = MemoryStore::new();
-    let ended = following(&store).await;
-    let logout = LogoutLayer::builder(store.clone())
-        .ended(&ended)
-        .build()
-        .unwrap();
-    let app = logout.layer(require(&ended).layer(inner()));
-    let clients = (0..CLIENTS).map(|_| {
-        let (store, app) = (store.clone(), app.clone());
-        tokio::spawn(async move {
-            for _ in 0..LOGOUTS {
-                let (token, id) = open_session(&store).await;
-                let checks = {
-                    let (app, id) = (app.clone(), id.clone());
-                    // Races with the logout, so that both answers are right.
-                    tokio::spawn(async move {
-                        for _ in 0..CHECKS {
-                            send(app.clone(), request_of(Some(id.as_str()))).await;
-                        }
-                    })
-                };
-                send(app.clone(), logout_with(&token))
-                    .await
-                    .assert_is_logged_out();
-                for _ in 0..CHECKS {
-                    let answer = send(app.clone(), request_of(Some(id.as_str()))).await;
-                    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-                }
-                checks.await.unwrap();
-            }
-        })
-    });
-    for client in clients.collect::<Vec<_>>() {
-        client.await.unwrap();
-    }
+    let log = store.ended_log();
+    support::race::check_and_log_out(store, log).await;
 }
 
 /// A log whose first read waits, and then has one session.

@@ -30,16 +30,27 @@ fn micros() -> u128 {
     now.unwrap().as_micros()
 }
 
+/// How many sessions end in a second. As many as can with `RATE` unset.
+fn pause() -> Duration {
+    let rate = std::env::var("RATE").ok();
+    rate.map_or(Duration::ZERO, |rate| {
+        Duration::from_secs(1) / rate.parse::<u32>().unwrap()
+    })
+}
+
 /// Ends sessions, and returns when each revocation had returned.
 async fn end_all(kind: &str, url: &str, ids: Vec<(Token, SessionId)>) -> HashMap<String, u128> {
     let (store, _) = open(kind, url).await;
-    let ends = futures::stream::iter(ids).map(|(token, id)| {
+    let begun = tokio::time::Instant::now();
+    let ends = (0..).zip(ids).map(|(index, (token, id))| {
         let store = store.clone();
         async move {
+            tokio::time::sleep_until(begun + index * pause()).await;
             store.revoke(&token).await.unwrap();
             (id.to_string(), micros())
         }
     });
+    let ends = futures::stream::iter(ends);
     ends.buffer_unordered(CLIENTS).collect().await
 }
 

@@ -1,6 +1,7 @@
 //! One file per promise, against real databases, browsers and processes. They share a binary, since each
 //! one would link all of them.
 
+mod a_check_races_with_a_logout;
 mod a_cut_log_is_never_blind;
 mod a_primary_is_demoted;
 mod a_server_comes_back;

@@ -4,6 +4,7 @@
 
 pub mod gate;
 pub mod log;
+pub mod race;
 pub mod server;
 
 use std::convert::Infallible;
