@@ -166,7 +166,7 @@ async fn the_future_of_a_request_grows_by_32_bytes_at_most() {
 async fn of_100_000_checks_after_a_logout_none_passes() {
     let store = MemoryStore::new();
     let log = store.ended_log();
-    support::race::check_and_log_out(store, log).await;
+    race::check_and_log_out(store, log).await;
 }
 
 /// A log whose first read waits, and then has one session.

@@ -556,6 +556,7 @@ async fn redis_log() {
         &format!("{without:.0}"),
         with / without,
     );
+    ended_log::time_look_ups(&logs).await;
     let fill = redis::Script::new(
         "for i = 1, ARGV[1] do \
          redis.call('XADD', KEYS[1], '*', 'id', string.sub(redis.sha1hex(KEYS[1] .. i), 1, 16)) end",

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyPool, AssertSqlSafe};
-use tower_logout::TokenStore;
+use tower_logout::{Token, TokenStore};
 use tower_logout::ended::{Cursor, EndedLog};
-use tower_logout::store::SessionPolicy;
+use tower_logout::store::{SessionPolicy, SessionStore};
 use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server};
 use e2e::own_table::any_pool;
 
-use super::{PAIRS, compare, header, median, open_many, row, throughput};
+use super::{PAIRS, compare, header, median, open_many, row, throughput, time};
 
 const AT_ONCE: usize = 32;
 const ROUNDS: usize = 7;
@@ -112,13 +112,25 @@ async fn beside(server: &str, [with, without]: [String; 2], drop_trigger: &str) 
             measured[subject].push(throughput(&tokens, AT_ONCE, revoke).await);
         }
     }
-    let [with, without] = measured.map(median);
+    let [revoked, alone] = measured.map(median);
     row(
         &format!("revocations a second, {AT_ONCE} at once"),
-        &format!("{with:.0}"),
-        &format!("{without:.0}"),
-        with / without,
+        &format!("{revoked:.0}"),
+        &format!("{alone:.0}"),
+        revoked / alone,
     );
+    time_look_ups(&with).await;
+}
+
+/// Times the look-up of a live session, which `RequireSessionLayer::asking` makes for each request.
+pub(super) async fn time_look_ups(store: &impl SessionStore) {
+    let token = Token::generate().unwrap();
+    let id = store.open("alice", &token).await.unwrap().id;
+    let mut took = Vec::new();
+    for _ in 0..PAIRS {
+        took.push(time(store.find_session(&id)).await);
+    }
+    println!("the look-up of a live session takes {:.1?}", median(took));
 }
 
 async fn first_read(url: &str, fill: &str) {
