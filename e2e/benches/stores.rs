@@ -566,8 +566,8 @@ async fn redis_log() {
         fill.arg(ended_log::MILLION / 64);
         let () = fill.invoke_async(&mut connection).await.unwrap();
     }
-    let log = logs.ended_log().unwrap();
-    let cursor = ended_log::time_reads(&log).await;
+    let log = Arc::new(logs.ended_log().unwrap());
+    let cursor = ended_log::time_reads(Arc::clone(&log)).await;
     let before = cpu(&mut connection).await;
     for _ in 0..ended_log::READS {
         log.read(Some(&cursor)).await.unwrap();

@@ -1,11 +1,12 @@
 //! What the log of ended sessions adds to a revocation, and how long its first read takes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyPool, AssertSqlSafe};
-use tower_logout::{Token, TokenStore};
-use tower_logout::ended::{Cursor, EndedLog};
+use tower_logout::ended::{Cursor, EndedLog, EndedSessions};
 use tower_logout::store::{SessionPolicy, SessionStore};
+use tower_logout::{Token, TokenStore};
 use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server};
@@ -136,25 +137,32 @@ pub(super) async fn time_look_ups(store: &impl SessionStore) {
 async fn first_read(url: &str, fill: &str) {
     let store = SqlStore::connect(url).await.unwrap();
     execute(&any_pool(url).await, fill).await;
-    time_reads(&store.ended_log().await.unwrap()).await;
+    time_reads(store.ended_log().await.unwrap()).await;
 }
 
-/// Times the first read of a log of a million entries, and [`READS`] reads of nothing.
-pub(super) async fn time_reads(log: &impl EndedLog) -> Cursor {
-    let (begun, mut cursor, mut read) = (Instant::now(), None, 0);
+/// Times how long a node is not ready whose log has a million entries, and [`READS`] reads of nothing.
+pub(super) async fn time_reads(log: impl EndedLog) -> Cursor {
+    let log = Arc::new(log);
+    let begun = Instant::now();
+    let (ended, following) = EndedSessions::builder().follow(Arc::clone(&log));
+    let following = tokio::spawn(following);
+    ended.ready().await;
+    let took = begun.elapsed();
+    assert!(ended.len() >= MILLION);
+    println!(
+        "a node that reads {} entries is ready after {took:.1?}",
+        ended.len()
+    );
+    following.abort();
+
+    let mut cursor = None;
     loop {
         let page = log.read(cursor.as_ref()).await.unwrap();
-        read += page.ended.len();
         cursor = Some(page.cursor);
         if page.is_complete {
             break;
         }
     }
-    assert!(read >= MILLION);
-    println!(
-        "the first read of {read} entries takes {:.1?}",
-        begun.elapsed()
-    );
     let begun = Instant::now();
     for _ in 0..READS {
         log.read(cursor.as_ref()).await.unwrap();
