@@ -165,7 +165,7 @@ where
 
 #[library_benchmark]
 #[bench::bare(session_bare())]
-#[bench::asked(session_asked())]
+#[bench::asked(args = (session_asked()), config = at_most(4_700))]
 fn session_check<S, B>((service, request): (&mut S, Request<B>)) -> S::Response
 where
     S: Service<Request<B>, Error = Infallible>,
