@@ -121,6 +121,40 @@ async fn many_that_wait_for_a_read_share_it() {
     assert!(log.reads() - before <= 3, "{}", log.reads() - before);
 }
 
+/// A log of slow pages, which begins again when a read is given up.
+struct SlowPages(Mutex<Option<usize>>);
+
+#[async_trait]
+impl EndedLog for SlowPages {
+    async fn read(&self, _: Option<&Cursor>) -> Result<Page, BoxError> {
+        let page = self.0.lock().unwrap().take().unwrap_or(0) + 1;
+        tokio::time::sleep(STALENESS / 10).await;
+        *self.0.lock().unwrap() = Some(page);
+        let (ended, cursor) = (Vec::new(), Cursor::new(page.to_string()));
+        Ok(if page < 20 {
+            Page::partial(ended, cursor)
+        } else {
+            Page::new(ended, cursor)
+        })
+    }
+
+    fn retention(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_read_may_take_longer_than_a_node_stays_fresh() {
+    let log = SlowPages(Mutex::default());
+    let (ended, following) = EndedSessions::builder()
+        .max_staleness(STALENESS)
+        .follow(log);
+    tokio::spawn(following);
+    let ready = tokio::time::timeout(3 * STALENESS, ended.ready());
+    ready.await.expect("the node is never ready");
+    assert!(ended.is_fresh());
+}
+
 /// Real time, because the age of a node is counted by the clock of the machine.
 async fn follows(log: &TestLog, staleness: Duration) -> EndedSessions {
     let (ended, following) = EndedSessions::builder()

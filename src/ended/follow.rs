@@ -77,18 +77,20 @@ impl<L: EndedLog> Follower<L> {
         let mut delays = delays();
         loop {
             let read = AssertUnwindSafe(self.read(&mut place)).catch_unwind();
-            let error = match self.in_time(read).await {
-                Ok(Ok(Ok(()))) => None,
-                Ok(Ok(Err(error))) => Some(error),
-                Ok(Err(_panic)) => Some("the log of ended sessions panicked".into()),
-                Err(_late) => Some("the log of ended sessions did not answer in time".into()),
+            let error = match read.await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error),
+                Err(_panic) => Some("the log of ended sessions panicked".into()),
             };
             self.reader.sweep();
             observe::read(self.reader.sessions());
             match error {
                 None => {
                     delays = self::delays();
-                    self.wait().await;
+                    // A read of many pages may have taken too long.
+                    if self.reader.sessions().is_fresh() {
+                        self.wait().await;
+                    }
                 }
                 Some(error) => {
                     self.report(&error);
@@ -120,8 +122,8 @@ impl<L: EndedLog> Follower<L> {
         }
     }
 
-    /// Waits for a read, and reports meanwhile how the age grows.
-    async fn in_time<T>(&self, read: impl Future<Output = T>) -> Result<T, Elapsed> {
+    /// Waits for a page, and reports meanwhile how the age grows.
+    async fn in_time<T>(&self, page: impl Future<Output = T>) -> Result<T, Elapsed> {
         let report = async {
             loop {
                 tokio::time::sleep(REPORT).await;
@@ -129,10 +131,10 @@ impl<L: EndedLog> Follower<L> {
             }
         };
         // Half of the time, so that a read that hangs leaves time for another one.
-        let read = tokio::time::timeout(self.max_staleness / 2, read);
-        let (read, report) = (std::pin::pin!(read), std::pin::pin!(report));
-        match futures_util::future::select(read, report).await {
-            Either::Left((read, _)) => read,
+        let page = tokio::time::timeout(self.max_staleness / 2, page);
+        let (page, report) = (std::pin::pin!(page), std::pin::pin!(report));
+        match futures_util::future::select(page, report).await {
+            Either::Left((page, _)) => page,
             Either::Right((never, _)) => never,
         }
     }
@@ -146,7 +148,9 @@ impl<L: EndedLog> Follower<L> {
         }
         let begun = place.unfinished.unwrap_or_else(|| self.reader.begin());
         loop {
-            let page = self.log.read(place.cursor.as_ref()).await?;
+            let page = self.in_time(self.log.read(place.cursor.as_ref())).await;
+            let page =
+                page.map_err(|_elapsed| "the log of ended sessions did not answer in time")??;
             self.reader.add(&page.ended);
             place.cursor = Some(page.cursor);
             if page.is_complete {
