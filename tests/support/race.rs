@@ -1,19 +1,20 @@
-//! Checks that race with logouts.
+//! Checks and refreshes that race with logouts.
 
 use http::StatusCode;
 use tower::Layer;
-use tower_logout::LogoutLayer;
 use tower_logout::ended::{EndedLog, EndedSessions};
 use tower_logout::require::RequireSessionLayer;
 use tower_logout::store::SessionStore;
+use tower_logout::{LogoutLayer, Token};
 
 use super::{Claims, inner, logout_with, open_session, request_of, send};
 
 const CLIENTS: usize = 64;
-const LOGOUTS: usize = 16;
-const CHECKS: usize = 100;
+const LOGOUTS: usize = 32;
+const CHECKS: usize = 50;
 
-/// Checks sessions on the node that answers their logouts. Of the 102,400 checks after the answers none may pass.
+/// Checks sessions on the node that answers their logouts, while their clients refresh. Of the 102,400 checks after the
+/// answers none may pass, whether the refresh came before the logout or not.
 pub async fn check_and_log_out(store: impl SessionStore + Clone, log: impl EndedLog) {
     let (ended, following) = EndedSessions::builder().follow(log);
     tokio::spawn(following);
@@ -35,6 +36,11 @@ pub async fn check_and_log_out(store: impl SessionStore + Clone, log: impl Ended
                         }
                     })
                 };
+                let refreshing = {
+                    let (store, token) = (store.clone(), token.clone());
+                    let next = Token::generate().unwrap();
+                    tokio::spawn(async move { store.rotate(&token, &next).await })
+                };
                 send(app.clone(), logout_with(&token))
                     .await
                     .assert_is_logged_out();
@@ -43,6 +49,8 @@ pub async fn check_and_log_out(store: impl SessionStore + Clone, log: impl Ended
                     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
                 }
                 racing.await.unwrap();
+                refreshing.await.unwrap().unwrap();
+                assert_eq!(store.find_session(&id).await.unwrap(), None);
             }
         })
     });
