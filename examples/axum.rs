@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 use tower_logout::ended::{EndedSessions, Following};
 use tower_logout::require::RequireSessionLayer;
 use tower_logout::store::{Rotation, Session, SessionPolicy, SessionStore, delete_expired_every};
-use tower_logout::{AuthCookies, BoxError, LogoutLayer, Token};
+use tower_logout::{AuthCookies, BoxError, LogoutLayer, Revocation, Token};
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
@@ -78,6 +78,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         encoding: EncodingKey::from_secret(key.expose().as_bytes()),
         decoding: DecodingKey::from_secret(key.expose().as_bytes()),
         store,
+        ended: ended.clone(),
         cookies,
     });
     // The verified access token names its session. A layer asks the store whether the session is live. The
@@ -130,6 +131,7 @@ async fn connect(url: &str) -> Result<(Arc<dyn SessionStore>, EndedSessions, Fol
 
 struct App {
     store: Arc<dyn SessionStore>,
+    ended: EndedSessions,
     cookies: AuthCookies,
     encoding: EncodingKey,
     decoding: DecodingKey,
@@ -152,7 +154,10 @@ async fn login(
     }
     // The login overwrites the cookies of an earlier session, which would stay live.
     if let Some(earlier) = jar.get(app.cookies.refresh_name()) {
-        app.store.revoke(&Token::new(earlier.value())).await?;
+        let revoked = app.store.revoke(&Token::new(earlier.value())).await?;
+        if let Revocation::Sessions(ids) = revoked {
+            ids.iter().for_each(|id| app.ended.end(id));
+        }
     }
     let token = Token::generate()?;
     let session = app.store.open(&credentials.username, &token).await?;
@@ -165,8 +170,10 @@ async fn refresh(State(app): State<Arc<App>>, jar: CookieJar) -> Result<Response
     };
     let presented = Token::new(cookie.value());
     let next = Token::generate()?;
-    if let Rotation::Rotated(session) = app.store.rotate(&presented, &next).await? {
-        return app.logged_in(jar, &session, &next);
+    match app.store.rotate(&presented, &next).await? {
+        Rotation::Rotated(session) => return app.logged_in(jar, &session, &next),
+        Rotation::Reused(id) | Rotation::Exhausted(id) => app.ended.end(&id),
+        _ => {}
     }
     let jar = jar
         .remove(app.cookies.access(""))
