@@ -33,7 +33,8 @@ pub(super) use self::source::Source;
 /// Each read proves that the server is a primary that takes writes. After a new connection, a restart or a
 /// promotion, and every 10 seconds, a read begins with the last entry that was read before. If a stream
 /// does not have that entry, the server has lost writes, or is another one, and the stream is read again
-/// from its start.
+/// from its start. So an end can stay unseen for 10 seconds if an operator deletes a stream and the clock of
+/// the server goes back, or if a proxy keeps a connection while its server restarts without its data.
 pub struct RedisEndedLog {
     source: Source,
     keys: Keys,
