@@ -267,6 +267,38 @@ async fn a_read_that_nobody_awaits_leaves_no_answer_behind() {
     }
 }
 
+/// The server ends the connection that listens, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_is_cut_hears_again() {
+    const LISTENERS: &str =
+        "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+    let Some(database) = Database::new(Some(Kind::Postgres)).await else {
+        return;
+    };
+    let log = database.store.ended_log().await.unwrap();
+    let listener = async || {
+        let find = format!("SELECT pid::BIGINT {LISTENERS}");
+        let find = sqlx::query_scalar::<_, i64>(AssertSqlSafe(find));
+        find.fetch_optional(&database.by_hand).await.unwrap()
+    };
+    let hears = async || {
+        // A connection that was opened is news as well.
+        let quiet = Duration::from_millis(500);
+        while tokio::time::timeout(quiet, log.news()).await.is_ok() {}
+        end(&database.store).await;
+        let news = tokio::time::timeout(Duration::from_secs(20), log.news());
+        news.await.expect("no news arrive");
+    };
+    hears().await;
+    let before = listener().await.unwrap();
+    let cut = format!("SELECT pg_terminate_backend(pid) {LISTENERS}");
+    database.execute(&cut).await;
+    while listener().await.is_none_or(|after| after == before) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    hears().await;
+}
+
 /// Behind `PgBouncer` in transaction mode no notification arrives.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deaf_listener_is_told_once_and_nothing_is_missed() {

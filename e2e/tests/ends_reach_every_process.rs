@@ -171,17 +171,14 @@ async fn a_process_that_was_stopped_for_too_long_is_stale_at_its_first_check() {
 }
 
 /// The first node is killed around its commit. The client tries again on the second node.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("sessions.sqlite").display());
-    let (store, _) = open("sql", &url).await;
-    let mut other = Node::start(PROGRAM, "sql", &url, STALENESS).await;
+async fn a_crash_leaves_no_accepted_token(url: &str) {
+    let (store, _) = open("sql", url).await;
+    let mut other = Node::start(PROGRAM, "sql", url, STALENESS).await;
     let mut ended_by_the_first = 0;
     for round in 0..crashes() {
         let token = Token::generate().unwrap();
         let id = store.open("alice", &token).await.unwrap().id;
-        let mut first = Node::start(PROGRAM, "sql", &url, STALENESS).await;
+        let mut first = Node::start(PROGRAM, "sql", url, STALENESS).await;
         let logout = format!("logout {}", token.expose());
         first.send(&logout).await;
         // From before the commit to after the answer.
@@ -196,6 +193,16 @@ async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() 
         "{ended_by_the_first} of {} ended before the crash",
         crashes()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.sqlite");
+    a_crash_leaves_no_accepted_token(&format!("sqlite:{}", file.display())).await;
+    if let Some(server) = Server::start(Kind::Postgres).await {
+        a_crash_leaves_no_accepted_token(&server.url(&server.new_database().await)).await;
+    }
 }
 
 /// How often a node is killed. More with `CRASHES`.
