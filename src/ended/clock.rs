@@ -1,9 +1,7 @@
 //! The monotonic clock of a node.
 
 use std::sync::LazyLock;
-use std::time::Instant;
-
-use super::sessions::millis;
+use std::time::{Duration, Instant};
 
 /// Milliseconds from any start on, and at least one. The clock never goes back.
 ///
@@ -26,10 +24,12 @@ fn exact() -> u64 {
     millis(START.elapsed()) + 1
 }
 
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use foldhash::quality::RandomState;
 use tokio::sync::{Notify, watch};
 
 use super::builder::EndedSessionsBuilder;
-use super::clock;
+use super::clock::{self, millis};
 use super::open::{Open, SessionEnded};
 use super::refused::Refused;
 use super::set::{MAX_STAY, Set};
@@ -272,8 +272,4 @@ impl fmt::Debug for EndedSessions {
             .field("age", &self.age())
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
 }
