@@ -71,7 +71,7 @@ impl Queries {
             // In one round trip, since all other revocations wait for the counter. Without its row, the position would
             // be null, which fails. A number in hexadecimal digits has no quotes.
             let commit = format!(
-                "UPDATE tower_logout_ended_counter SET position = position + 1 WHERE id = 1; \
+                "{ADVANCE}; \
                  INSERT INTO tower_logout_ended (position, session_id, ended_at) VALUES \
                  ((SELECT position FROM tower_logout_ended_counter WHERE id = 1), X'{}', {}); COMMIT",
                 hex::encode(id),
