@@ -10,8 +10,8 @@ use tower_logout::{LogoutLayer, Token};
 use super::{Claims, inner, logout_with, open_session, request_of, send};
 
 const CLIENTS: usize = 64;
-const LOGOUTS: usize = 32;
-const CHECKS: usize = 50;
+const LOGOUTS: usize = 160;
+const CHECKS: usize = 10;
 
 /// Checks sessions on the node that answers their logouts, while their clients refresh. Of the 102,400 checks after the
 /// answers none may pass, whether the refresh came before the logout or not.
