@@ -11,6 +11,8 @@ use tower_logout::store::SessionStore;
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
+use super::database::{Kind, Server, redis_cluster};
+
 /// A store and its log: `sql`, `redis` or `cluster`.
 pub async fn open(kind: &str, url: &str) -> (Arc<dyn SessionStore>, Arc<dyn EndedLog>) {
     match kind {
@@ -30,6 +32,30 @@ pub async fn open(kind: &str, url: &str) -> (Arc<dyn SessionStore>, Arc<dyn Ende
             (Arc::new(store), Arc::new(log))
         }
         other => panic!("unknown kind {other}"),
+    }
+}
+
+/// Calls the function with a new SQLite file, as for [`open`].
+pub async fn with_sqlite(run: impl AsyncFn(&str, &str)) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.sqlite");
+    run("sql", &format!("sqlite:{}", file.display())).await;
+}
+
+/// Calls the function with a server of each kind, as for [`open`].
+pub async fn with_each_server(run: impl AsyncFn(&str, &str)) {
+    for (name, kind) in [
+        ("sql", Kind::Postgres),
+        ("sql", Kind::MariaDb),
+        ("redis", Kind::Redis),
+    ] {
+        if let Some(server) = Server::start(kind).await {
+            eprintln!("{kind:?}");
+            run(name, &server.url(&server.new_database().await)).await;
+        }
+    }
+    if let Some(nodes) = redis_cluster().await {
+        run("cluster", &nodes[0].url("")).await;
     }
 }
 

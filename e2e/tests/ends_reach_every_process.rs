@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use e2e::database::{Kind, Server, redis_cluster};
-use e2e::node::{Node, open};
+use e2e::database::{Kind, Server};
+use e2e::node::{Node, open, with_each_server, with_sqlite};
 use e2e::proxy::{Fault, Proxy};
 use futures::StreamExt;
 use futures::future::join_all;
@@ -115,28 +115,12 @@ async fn no_end_is_missing(kind: &str, url: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_end_is_missing_on_8_processes_with_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("sessions.sqlite");
-    no_end_is_missing("sql", &format!("sqlite:{}", file.display())).await;
+    with_sqlite(no_end_is_missing).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_end_is_missing_on_8_processes_with_a_server() {
-    for (name, kind) in [
-        ("sql", Kind::Postgres),
-        ("sql", Kind::MariaDb),
-        ("redis", Kind::Redis),
-    ] {
-        let Some(server) = Server::start(kind).await else {
-            continue;
-        };
-        let url = server.url(&server.new_database().await);
-        eprintln!("{kind:?}");
-        no_end_is_missing(name, &url).await;
-    }
-    if let Some(nodes) = redis_cluster().await {
-        no_end_is_missing("cluster", &nodes[0].url("")).await;
-    }
+    with_each_server(no_end_is_missing).await;
 }
 
 /// The node stands still, and its server too, so that the node cannot read before the first check.
@@ -171,14 +155,14 @@ async fn a_process_that_was_stopped_for_too_long_is_stale_at_its_first_check() {
 }
 
 /// The first node is killed around its commit. The client tries again on the second node.
-async fn a_crash_leaves_no_accepted_token(url: &str) {
-    let (store, _) = open("sql", url).await;
-    let mut other = Node::start(PROGRAM, "sql", url, STALENESS).await;
+async fn a_crash_leaves_no_accepted_token(kind: &str, url: &str) {
+    let (store, _) = open(kind, url).await;
+    let mut other = Node::start(PROGRAM, kind, url, STALENESS).await;
     let mut ended_by_the_first = 0;
     for round in 0..crashes() {
         let token = Token::generate().unwrap();
         let id = store.open("alice", &token).await.unwrap().id;
-        let mut first = Node::start(PROGRAM, "sql", url, STALENESS).await;
+        let mut first = Node::start(PROGRAM, kind, url, STALENESS).await;
         let logout = format!("logout {}", token.expose());
         first.send(&logout).await;
         // From before the commit to after the answer.
@@ -197,11 +181,9 @@ async fn a_crash_leaves_no_accepted_token(url: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_on_another_node_after_a_crash_leaves_no_accepted_token_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("sessions.sqlite");
-    a_crash_leaves_no_accepted_token(&format!("sqlite:{}", file.display())).await;
+    with_sqlite(a_crash_leaves_no_accepted_token).await;
     if let Some(server) = Server::start(Kind::Postgres).await {
-        a_crash_leaves_no_accepted_token(&server.url(&server.new_database().await)).await;
+        a_crash_leaves_no_accepted_token("sql", &server.url(&server.new_database().await)).await;
     }
 }
 
