@@ -12,6 +12,10 @@ use tokio::sync::OnceCell;
 use super::program::find_program;
 use super::proxy::Proxy;
 
+/// How long a store waits for its database in a test that crowds the store. The default is for a server
+/// that has cores of its own.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

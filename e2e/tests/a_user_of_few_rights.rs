@@ -9,7 +9,7 @@ use tower_logout::store::SessionPolicy;
 use tower_logout::testing::Conformance;
 use tower_logout_sqlx::{SqlPool, SqlStore, SqlStoreBuilder};
 
-use e2e::database::{Kind, Server, shared};
+use e2e::database::{Kind, PATIENCE, Server, shared};
 
 /// Runs statements as the owner of a database.
 async fn run_as_owner(kind: Kind, url: &str, sql: &str) {
@@ -49,6 +49,7 @@ async fn a_user_may_work_on_rows(
     builder: SqlStoreBuilder,
     [sessions, tokens, ended, migrations]: [&str; 4],
 ) {
+    let builder = builder.statement_timeout(PATIENCE);
     let database = owner.rsplit('/').next().unwrap();
     let user = format!("app_of_{database}");
     let (as_user, grantee) = if kind == Kind::Postgres {
@@ -157,7 +158,9 @@ async fn on_mariadb_in_another_database_under_another_prefix() {
 async fn of_a_sqlite_file_that_is_up_to_date_nothing_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
-    let builder = SqlStore::builder().table_prefix("out_");
+    let builder = SqlStore::builder()
+        .table_prefix("out_")
+        .statement_timeout(PATIENCE);
     serves(builder.clone().connect(&url).await.unwrap()).await;
 
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();

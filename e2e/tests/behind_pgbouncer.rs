@@ -6,7 +6,7 @@ use tower_logout::store::SessionPolicy;
 use tower_logout::testing::Conformance;
 use tower_logout_sqlx::{SqlPool, SqlStore};
 
-use e2e::database::{Kind, Server};
+use e2e::database::{Kind, PATIENCE, Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_its_promises_without_prepared_statements() {
@@ -22,7 +22,9 @@ async fn the_store_keeps_its_promises_without_prepared_statements() {
     let pool = sqlx::PgPool::connect(&bouncer.url(&database))
         .await
         .unwrap();
-    let pool = SqlPool::from(pool).without_prepared_statements();
+    let pool = SqlPool::from(pool)
+        .without_prepared_statements()
+        .with_statement_timeout(PATIENCE);
     let store = SqlStore::new(pool).await.unwrap();
     let expiring = store
         .clone()

@@ -10,7 +10,7 @@ use tower_logout::testing::Conformance;
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
-use e2e::database::{Kind, Server, redis_cluster, shared};
+use e2e::database::{Kind, PATIENCE, Server, redis_cluster, shared};
 
 /// The suite waits until it has passed, so it is short.
 const LEEWAY: Duration = Duration::from_millis(800);
@@ -19,6 +19,11 @@ fn policy(lifetime: Duration) -> SessionPolicy {
     SessionPolicy::new()
         .with_lifetime(lifetime)
         .with_reuse_leeway(LEEWAY)
+}
+
+async fn sql_store(url: &str) -> SqlStore {
+    let builder = SqlStore::builder().statement_timeout(PATIENCE);
+    builder.connect(url).await.unwrap()
 }
 
 /// The whole suite. The closure makes a store whose sessions have the given lifetime.
@@ -72,7 +77,7 @@ async fn without_a_leeway() {
 async fn in_a_sqlite_file() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("sessions").display());
-    let store = SqlStore::connect(&url).await.unwrap();
+    let store = sql_store(&url).await;
     let path = folder.path().to_owned();
     let files = move || {
         let files = std::fs::read_dir(&path).unwrap();
@@ -86,7 +91,7 @@ async fn in_a_sqlite_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_sqlite_in_memory() {
-    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    let store = sql_store("sqlite::memory:").await;
     suite(|lifetime| store.clone().with_policy(policy(lifetime)))
         .with_ended_log(store.ended_log().await.unwrap())
         .run()
@@ -98,7 +103,7 @@ async fn on_a_sql_server(kind: Kind) {
     let Some((server, url)) = shared(kind).await else {
         return;
     };
-    let store = SqlStore::connect(&url).await.unwrap();
+    let store = sql_store(&url).await;
     let log = store.ended_log().await.unwrap();
     let store = |lifetime| store.clone().with_policy(policy(lifetime));
     prove(store, log, || server.files()).await;
@@ -148,10 +153,7 @@ async fn in_a_redis_cluster() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_migration() {
-    let (old, new) = (
-        MemoryStore::new(),
-        SqlStore::connect("sqlite::memory:").await.unwrap(),
-    );
+    let (old, new) = (MemoryStore::new(), sql_store("sqlite::memory:").await);
     suite(|lifetime| {
         MigrationStore::new(
             old.clone().with_policy(policy(lifetime)),
@@ -165,7 +167,7 @@ async fn during_a_migration() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_retries() {
-    let store = SqlStore::connect("sqlite::memory:").await.unwrap();
+    let store = sql_store("sqlite::memory:").await;
     suite(|lifetime| RetryStore::new(store.clone().with_policy(policy(lifetime))))
         .run()
         .await

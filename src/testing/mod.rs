@@ -60,7 +60,8 @@
 //!
 //! For a log of your own, pass the log to [`with_ended_log`](Conformance::with_ended_log).
 //!
-//! Run the suite on a multi-threaded runtime, so that the races use several cores.
+//! Run the suite on a multi-threaded runtime, so that the races use several cores. Give the store a generous timeout:
+//! up to 200 calls wait for its connections at once.
 
 mod application;
 mod promises;

@@ -13,7 +13,7 @@ mod proxy;
 
 use std::time::Duration;
 
-use database::{Kind, shared};
+use database::{Kind, PATIENCE, shared};
 use sqlx::AnyPool;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use tower_logout::store::{RetryStore, SessionId, SessionPolicy, SubjectStore};
@@ -22,7 +22,8 @@ use tower_logout::{Revocation, Token, TokenStore};
 use tower_logout_sqlx::{SqlStore, TableStore, TokenDigest};
 
 async fn a_store_keeps_its_promises(url: &str) {
-    let store = SqlStore::connect(url).await.unwrap();
+    let builder = SqlStore::builder().statement_timeout(PATIENCE);
+    let store = builder.connect(url).await.unwrap();
     // Finds the tables.
     SqlStore::connect(url).await.unwrap();
     let store = |seconds| {
