@@ -93,9 +93,7 @@ async fn a_mariadb_server_that_is_read_only_is_an_error() {
     let mut reader = Reader::new(store.ended_log().await.unwrap());
     let first = end(&store).await;
     assert_eq!(reader.read().await, [first]);
-    let mut admin = sqlx::MySqlConnection::connect(&server.url(""))
-        .await
-        .unwrap();
+    let mut admin = admin_of(&server).await;
     admin.execute("SET GLOBAL read_only = 1").await.unwrap();
     let error = reader.log.read(reader.cursor.as_ref()).await.unwrap_err();
     assert!(error.to_string().contains("takes no writes"), "{error}");
@@ -103,6 +101,76 @@ async fn a_mariadb_server_that_is_read_only_is_an_error() {
     admin.execute("SET GLOBAL read_only = 0").await.unwrap();
     let second = end(&store).await;
     assert_eq!(reader.read().await, [second]);
+}
+
+/// A server, and a replica of that server that is read-only.
+async fn mariadb_pair() -> Option<[Server; 2]> {
+    let mut primary = Server::start(Kind::MariaDb).await?;
+    let log = ["--server-id=1", "--log-bin=commits"];
+    primary.restart_with(&log.map(str::to_owned)).await;
+    let mut replica = Server::start(Kind::MariaDb).await?;
+    let read_only = ["--server-id=2", "--read-only"];
+    replica.restart_with(&read_only.map(str::to_owned)).await;
+    let follow = format!(
+        "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, MASTER_USER = 'root', \
+         MASTER_USE_GTID = slave_pos; START SLAVE",
+        primary.port
+    );
+    let mut admin = admin_of(&replica).await;
+    let follow = sqlx::raw_sql(AssertSqlSafe(follow));
+    admin.execute(follow).await.unwrap();
+    Some([primary, replica])
+}
+
+async fn admin_of(server: &Server) -> sqlx::MySqlConnection {
+    sqlx::MySqlConnection::connect(&server.url(""))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mariadb_replica_that_lags_is_read_again_once_it_is_promoted() {
+    let Some([primary, replica]) = mariadb_pair().await else {
+        return;
+    };
+    let database = primary.new_database().await;
+    let store = SqlStore::connect(&primary.url(&database)).await.unwrap();
+    let kept = end(&store).await;
+    let address = Proxy::start(primary.port).await;
+    let follower = SqlStore::connect(&primary.url_at(address.port, &database))
+        .await
+        .unwrap();
+    let mut reader = Reader::new(follower.ended_log().await.unwrap());
+    assert_eq!(reader.read().await, std::slice::from_ref(&kept));
+
+    let committed: String = sqlx::query_scalar("SELECT @@global.gtid_binlog_pos")
+        .fetch_one(&mut admin_of(&primary).await)
+        .await
+        .unwrap();
+    let mut admin = admin_of(&replica).await;
+    let timed_out: i64 = sqlx::query_scalar("SELECT MASTER_GTID_WAIT(?, 60)")
+        .bind(committed)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(timed_out, 0, "the replica does not follow");
+    admin.execute("STOP SLAVE").await.unwrap();
+    let lost = [end(&store).await, end(&store).await];
+    assert_eq!(reader.read().await, lost);
+    drop(primary);
+    address.redirect_to(replica.port);
+    // This read finds the connection to the old server.
+    reader.log.read(reader.cursor.as_ref()).await.unwrap_err();
+    let error = reader.log.read(reader.cursor.as_ref()).await.unwrap_err();
+    assert!(error.to_string().contains("takes no writes"), "{error}");
+
+    for sql in ["RESET SLAVE ALL", "SET GLOBAL read_only = 0"] {
+        admin.execute(sql).await.unwrap();
+    }
+    let store = SqlStore::connect(&replica.url(&database)).await.unwrap();
+    // They take the positions of the entries that were lost.
+    let later = [end(&store).await, end(&store).await];
+    assert_eq!(reader.read().await, [[kept].as_slice(), &later].concat());
 }
 
 /// Each read would see what the first one has seen.
