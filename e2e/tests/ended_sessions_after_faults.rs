@@ -367,6 +367,38 @@ async fn a_listener_that_is_cut_hears_again() {
     hears().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_outage_of_a_listener_is_told_once() {
+    let Some(mut server) = Server::start(Kind::Postgres).await else {
+        return;
+    };
+    let url = server.url(&server.new_database().await);
+    let store = SqlStore::connect(&url).await.unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    let log = store.ended_log().await.unwrap().with_on_error({
+        let told = Arc::clone(&told);
+        move |_error| {
+            told.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for outage in 1..=2 {
+        // An attempt to connect takes 3 seconds and is news, and the next one is a second later.
+        let attempts = Duration::from_secs(5);
+        while tokio::time::timeout(attempts, log.news()).await.is_ok() {}
+        server.kill();
+        let is_told = async {
+            while told.load(Ordering::SeqCst) < outage {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let is_told = tokio::time::timeout(Duration::from_secs(20), is_told).await;
+        is_told.expect("nobody is told");
+        tokio::time::sleep(attempts).await;
+        assert_eq!(told.load(Ordering::SeqCst), outage);
+        server.resume().await;
+    }
+}
+
 /// Behind `PgBouncer` in transaction mode no notification arrives.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deaf_listener_is_told_once_and_nothing_is_missed() {

@@ -54,7 +54,7 @@ impl Listening {
         Self(tokio::spawn(async move {
             let mut is_told = false;
             loop {
-                let (error, pause) = match listen(&pool, &bell, &rung).await {
+                let (error, pause) = match listen(&pool, &bell, &rung, &mut is_told).await {
                     #[cfg(feature = "postgres")]
                     Silence::Deaf => (NOTHING_ARRIVES.into(), DEAF),
                     Silence::Error(error) => (error, PAUSE),
@@ -71,19 +71,25 @@ impl Listening {
     }
 }
 
-async fn listen(pool: &SqlPool, bell: &Bell, rung: &watch::Sender<()>) -> Silence {
+/// Returns once nothing is heard any more. Whoever is told of that once is told again after something was heard.
+async fn listen(
+    pool: &SqlPool,
+    bell: &Bell,
+    rung: &watch::Sender<()>,
+    is_told: &mut bool,
+) -> Silence {
     #[cfg(feature = "postgres")]
     if let Some(postgres) = pool.postgres() {
-        return hear(pool, postgres, bell, rung)
+        return hear(pool, postgres, bell, rung, is_told)
             .await
             .unwrap_or_else(|error| Silence::Error(error.into()));
     }
     let _ = bell;
-    Silence::Error(watch_version(pool, rung).await)
+    Silence::Error(watch_version(pool, rung, is_told).await)
 }
 
 /// Looks whether another connection has committed to a SQLite database.
-async fn watch_version(pool: &SqlPool, rung: &watch::Sender<()>) -> BoxError {
+async fn watch_version(pool: &SqlPool, rung: &watch::Sender<()>, is_told: &mut bool) -> BoxError {
     let mut connection = match pool.connect().await {
         Ok(connection) => connection,
         Err(error) => return error,
@@ -94,6 +100,7 @@ async fn watch_version(pool: &SqlPool, rung: &watch::Sender<()>) -> BoxError {
         match connection.fetch(&sql, &[], |row| row.int(0)).await {
             Ok(version) if version == last => {}
             Ok(version) => {
+                *is_told = false;
                 last = version;
                 rung.send_replace(());
             }
@@ -110,6 +117,7 @@ async fn hear(
     postgres: &sqlx::PgPool,
     bell: &Bell,
     rung: &watch::Sender<()>,
+    is_told: &mut bool,
 ) -> Result<Silence, sqlx::Error> {
     use sqlx::postgres::{PgListener, PgPoolOptions};
     use tokio::time::timeout;
@@ -133,6 +141,7 @@ async fn hear(
         return Ok(Silence::Deaf);
     };
     heard?;
+    *is_told = false;
     loop {
         rung.send_replace(());
         // `None` is a connection that was lost and opened again: something may have been missed.

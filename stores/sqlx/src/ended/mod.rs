@@ -140,7 +140,8 @@ impl SqlEndedLog {
         })
     }
 
-    /// Sets what is called if news do not come, which makes ends travel slower. By default nothing.
+    /// Sets what is called if news do not come, which makes ends travel slower. By default nothing. The call comes once,
+    /// and again if news stop after some have come.
     ///
     /// A read that fails is an error of [`read`](EndedLog::read), and is not told here.
     ///
