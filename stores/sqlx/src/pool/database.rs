@@ -39,9 +39,15 @@ pub(crate) trait Row {
 /// Takes each row of an answer.
 pub(crate) type OnRow<'r> = dyn FnMut(&dyn Row) + Send + 'r;
 
+/// How to connect to a database.
+pub(crate) type Options<DB> = <<DB as sqlx::Database>::Connection as sqlx::Connection>::Options;
+
 /// A database that sqlx reaches.
 pub(crate) trait Database: sqlx::Database {
     const DIALECT: Dialect;
+
+    /// The options of a connection that reads many rows.
+    fn for_many_rows(options: Options<Self>) -> Options<Self>;
 
     /// Runs a statement, and returns how many rows it changed.
     fn fetch<'c>(
@@ -79,12 +85,17 @@ where
     }
 }
 
-/// sqlx's types let nobody write these two functions once for all databases.
+/// sqlx's types let nobody write these functions once for all databases.
 macro_rules! databases {
-    ($($feature:literal $database:ident,)*) => {$(
+    ($($feature:literal $database:ident $for_many_rows:expr,)*) => {$(
         #[cfg(feature = $feature)]
         impl Database for sqlx::$database {
             const DIALECT: Dialect = Dialect::$database;
+
+            fn for_many_rows(options: Options<Self>) -> Options<Self> {
+                let for_many_rows: fn(Options<Self>) -> Options<Self> = $for_many_rows;
+                for_many_rows(options)
+            }
 
             async fn fetch<'c>(
                 connection: &'c mut Self::Connection,
@@ -126,7 +137,8 @@ macro_rules! databases {
 }
 
 databases! {
-    "sqlite" Sqlite,
-    "postgres" Postgres,
-    "mysql" MySql,
+    // The thread of a connection waits for the reader whenever the buffer is full, by default after 50 rows.
+    "sqlite" Sqlite |options| options.row_buffer_size(1000),
+    "postgres" Postgres |options| options,
+    "mysql" MySql |options| options,
 }

@@ -31,7 +31,7 @@ pub(crate) struct OwnConnection {
 
 impl<DB: Database> Own<DB> {
     pub(super) async fn connect(pool: &Pool<DB>, terms: &Terms) -> Result<Self, BoxError> {
-        let options = for_many_rows::<DB>(&pool.connect_options());
+        let options = DB::for_many_rows(pool.connect_options().as_ref().clone());
         let connected = <DB::Connection as sqlx::Connection>::connect_with(&options);
         Ok(Self {
             connection: in_time(terms.limit, connected).await?,
@@ -45,22 +45,6 @@ impl<DB: Database> Own<DB> {
         let limit = self.limit;
         in_time(limit, DB::execute(&mut self.connection, sql, &mut on_row)).await
     }
-}
-
-/// The options of a connection that reads many rows.
-#[cfg_attr(not(feature = "sqlite"), allow(unused_mut))]
-fn for_many_rows<DB: Database>(
-    options: &<DB::Connection as sqlx::Connection>::Options,
-) -> <DB::Connection as sqlx::Connection>::Options {
-    let mut options = options.clone();
-    #[cfg(feature = "sqlite")]
-    if let Some(options) = (&mut options as &mut dyn std::any::Any)
-        .downcast_mut::<sqlx::sqlite::SqliteConnectOptions>()
-    {
-        // The thread of the connection waits for the reader whenever the buffer is full, by default after 50 rows.
-        *options = options.clone().row_buffer_size(1000);
-    }
-    options
 }
 
 async fn in_time<T>(
