@@ -144,6 +144,17 @@ async fn end_many(store: &RedisStore) -> Vec<SessionId> {
 }
 
 /// Opens a session and ends it.
+async fn answers_again(store: &RedisStore) {
+    let unknown = Token::generate().unwrap();
+    let answers = async {
+        while store.find(&unknown).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answers = tokio::time::timeout(Duration::from_secs(20), answers).await;
+    answers.expect("the store does not answer again");
+}
+
 async fn end_one(store: &RedisStore) -> SessionId {
     let token = open(store, "alice").await;
     only(store.revoke(&token).await.unwrap())
@@ -470,6 +481,8 @@ async fn a_server_that_was_killed_is_read_on() {
         server.resume().await;
         let ended = node.reads_within(Duration::from_secs(20)).await;
         assert_eq!(ended.len(), unread.len(), "goes on from the cursor");
+        // The connection of the store was cut as well.
+        answers_again(&store).await;
         let after = join_all((0..100).map(|_| end_one(&store))).await;
         node.read().await.unwrap();
         for id in before.iter().chain(&unread).chain(&after) {
