@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use redis::aio::ConnectionManager;
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tower_logout::store::{RetryStore, SessionStore, SubjectStore, Transient};
+use tower_logout::require::SessionLookup;
+use tower_logout::store::{RetryStore, SessionId, SessionStore, SubjectStore, Transient};
 use tower_logout::{Revocation, Token, TokenStore};
 use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::{SqlStore, TableStore, TokenDigest};
@@ -109,9 +110,10 @@ impl Pair {
             tokens.push(open(&store, "alice").await);
         }
         let other = Server::standby_of(&primary).await;
-        // A standby is read-only, but it has the tables.
+        // A standby has the tables, and answers no question.
         let standby = SqlStore::connect(&other.url(&database)).await.unwrap();
-        assert!(is_live(&standby, tokens.last().unwrap()).await);
+        let error = standby.find(tokens.last().unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("takes no writes"), "{error}");
         let address = Proxy::start(primary.port).await;
         let new_primary = Arc::new(standby);
         let pair = Self {
@@ -364,6 +366,100 @@ async fn mariadb_with_retries() {
     let store = SqlStore::new(pool).await.unwrap();
     retries_reach_the_new_primary(&pair, store, &tokens, async || pair.make_read_only().await)
         .await;
+}
+
+/// The old primary has the sessions that have ended on the new one, and connections lead to the old one.
+async fn no_ended_session_is_found<S: SessionStore>(
+    pair: &Pair,
+    store: S,
+    tokens: &[Token],
+    demote: impl AsyncFnOnce(),
+) {
+    // All at once, so that the pool fills with connections to the old primary.
+    let sessions = join_all(tokens.iter().map(|token| store.find(token))).await;
+    let ids: Vec<_> = sessions
+        .into_iter()
+        .map(|session| session.unwrap().unwrap().id)
+        .collect();
+    assert!(store.find_session(&ids[0]).await.unwrap().is_some());
+    demote().await;
+    pair.address.redirect_to(pair.other.port);
+    for token in tokens {
+        pair.new_primary.revoke(token).await.unwrap();
+    }
+    let mut errors = 0;
+    for (token, id) in tokens.iter().zip(&ids) {
+        match store.find_session(id).await {
+            Err(error) => errors += usize::from(error.is::<Transient>()),
+            Ok(found) => assert_eq!(found, None, "a session that has ended"),
+        }
+        assert_eq!(store.find(token).await.unwrap(), None, "on the new primary");
+    }
+    assert!(errors <= 1, "an error closes what leads to the old primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_that_has_ended_is_found_on_a_demoted_postgres_server() {
+    let Some((pair, tokens)) = Pair::postgres().await else {
+        return;
+    };
+    let store = SqlStore::connect(&pair.url()).await.unwrap();
+    no_ended_session_is_found(&pair, store, &tokens, async || pair.promote_standby().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_that_has_ended_is_found_on_a_demoted_mariadb_server() {
+    let Some((pair, tokens)) = Pair::mariadb().await else {
+        return;
+    };
+    let store = SqlStore::connect(&pair.url_of_app()).await.unwrap();
+    no_ended_session_is_found(&pair, store, &tokens, async || pair.make_read_only().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_that_has_ended_is_found_on_a_demoted_redis_server() {
+    let Some((pair, tokens)) = Pair::redis().await else {
+        return;
+    };
+    let store = RedisStore::connect(&pair.url()).await.unwrap();
+    no_ended_session_is_found(&pair, store, &tokens, async || pair.swap().await).await;
+}
+
+/// The standby has the row that the primary has deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_not_asked_about_a_session_of_a_table() {
+    let Some((pair, _)) = Pair::postgres().await else {
+        return;
+    };
+    let mut primary = sqlx::PgConnection::connect(&pair.primary.url(&pair.database))
+        .await
+        .unwrap();
+    for sql in [
+        "CREATE TABLE logins (token text PRIMARY KEY, family text NOT NULL)",
+        "INSERT INTO logins VALUES ('one', 'a')",
+    ] {
+        primary.execute(sql).await.unwrap();
+    }
+    let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
+    let store = TableStore::builder("logins", "token", TokenDigest::clear())
+        .session_column("family")
+        .connect(pool)
+        .await
+        .unwrap();
+    let id = SessionId::new("a");
+    assert!(store.look_up(&id).await.unwrap().is_some());
+    assert_eq!(store.look_up(&SessionId::new("b")).await.unwrap(), None);
+    for sql in [
+        "ALTER SYSTEM SET default_transaction_read_only = on",
+        "SELECT pg_reload_conf()",
+    ] {
+        primary.execute(sql).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for id in [&id, &SessionId::new("b")] {
+        let error = store.look_up(id).await.unwrap_err().to_string();
+        assert!(error.contains("takes no writes"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

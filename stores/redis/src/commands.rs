@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::{AsyncCommands, Cmd, FromRedisValue, Script, ScriptInvocation, Value};
+use redis::{Cmd, FromRedisValue, Script, ScriptInvocation, Value};
 
 use tower_logout::BoxError;
 use tower_logout::store::{Session, SessionId, SessionPolicy, TokenTaken, Transient};
@@ -73,12 +73,18 @@ impl Commands {
         self.query(&get).await
     }
 
+    /// A live session. Before that, removes a field that no session has. That counts as a write: a replica, which may
+    /// lag, rejects it.
     pub(super) async fn session(&self, id: &SessionId) -> Result<Option<Session>, BoxError> {
         let SessionKeys { session, .. } = self.keys.session(id.as_str());
-        let mut connection = self.connection.clone();
-        let fields = connection.hmget(session, &["subject", "expires"]).await;
-        let fields: (Option<String>, Option<i64>) = fields.map_err(store_error)?;
-        let (Some(subject), Some(expires)) = fields else {
+        let found: ((Option<String>, Option<i64>),) = redis::pipe()
+            .hdel(&session, "")
+            .ignore()
+            .hmget(&session, &["subject", "expires"])
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(store_error)?;
+        let ((Some(subject), Some(expires)),) = found else {
             return Ok(None);
         };
         Ok(Some(Session::new(id.clone(), subject, time(expires))))

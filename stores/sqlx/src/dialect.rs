@@ -31,6 +31,27 @@ impl Dialect {
         }
     }
 
+    /// A `SELECT` of one row at most, with another column before its own: `0` if the server takes writes. A server that
+    /// takes none may lag: a replica, or a primary that was demoted. There is such a row if nothing was found, too. The
+    /// columns have different names.
+    pub(crate) fn on_primary(self, select: &str) -> String {
+        let is_read_only = match self {
+            Self::Sqlite => return select.replacen("SELECT ", "SELECT '0', ", 1),
+            Self::Postgres => {
+                "CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' \
+                 THEN '1' ELSE '0' END"
+            }
+            // MariaDB writes the variable as a number or as a word.
+            Self::MySql => {
+                "CASE WHEN CAST(@@global.read_only AS CHAR) IN ('0', 'OFF') THEN '0' ELSE '1' END"
+            }
+        };
+        format!(
+            "SELECT server.is_read_only, found.* FROM (SELECT {is_read_only} AS is_read_only) AS server \
+             LEFT JOIN ({select}) AS found ON 1 = 1"
+        )
+    }
+
     /// Whether two quoted names are the same name.
     pub(crate) fn same_name(self, one: &str, other: &str) -> bool {
         one == other || (self != Self::Postgres && one.eq_ignore_ascii_case(other))

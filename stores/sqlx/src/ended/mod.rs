@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tower_logout::BoxError;
 use tower_logout::ended::{Cursor, EndedLog, Page};
-use tower_logout::store::{SessionId, SessionPolicy, Transient};
+use tower_logout::store::{SessionId, SessionPolicy};
 
 pub(crate) use self::bell::Bell;
 
@@ -220,12 +220,6 @@ impl EndedLog for SqlEndedLog {
             POLL
         }
     }
-}
-
-/// The error of a server that takes no writes.
-fn may_lag() -> BoxError {
-    let error = "the server takes no writes, so that its log of ended sessions may lag";
-    Transient::new(error).into()
 }
 
 /// How long the log of a policy keeps an entry.

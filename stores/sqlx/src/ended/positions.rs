@@ -7,9 +7,10 @@ use tower_logout::ended::{Cursor, Page};
 
 use super::source::Source;
 use super::sql::{mysql_now, sqlite_now};
-use super::{PAGE, entry, may_lag};
+use super::{PAGE, entry};
 use crate::dialect::Dialect;
 use crate::names::Names;
+use crate::pool::failure::takes_no_writes;
 use crate::pool::{Row, Value};
 
 /// Reads a log by position.
@@ -126,7 +127,7 @@ impl Positions {
         if matches!(role.as_deref(), None | Some("0" | "OFF")) {
             return Ok(rows);
         }
-        Err(may_lag())
+        Err(takes_no_writes())
     }
 
     /// How many rows precede the first entry that is missing and may still appear.

@@ -10,9 +10,10 @@ use tower_logout::ended::{Cursor, Page};
 
 use super::source::Source;
 use super::sql::postgres_now;
-use super::{PAGE, entry, may_lag};
+use super::{PAGE, entry};
 use crate::dialect::Dialect;
 use crate::names::Names;
+use crate::pool::failure::takes_no_writes;
 use crate::pool::{Row, Value};
 
 /// Reads a log by snapshots.
@@ -139,7 +140,7 @@ impl Logged {
 fn seen(rows: &[Logged]) -> Result<Seen<'_>, BoxError> {
     let seen = rows.first().map_or("", |row| &row.seen);
     if seen.is_empty() {
-        return Err(may_lag());
+        return Err(takes_no_writes());
     }
     let seen = seen.split_once(' ');
     seen.and_then(|(server, snapshot)| Seen::parse(server, snapshot))

@@ -80,6 +80,12 @@ pub(super) fn did_not_answer(limit: Duration) -> BoxError {
     Transient::new(format!("the database did not answer within {limit:?}")).into()
 }
 
+/// The error of a server that takes no writes.
+pub(crate) fn takes_no_writes() -> BoxError {
+    let error = "the server takes no writes, so that it may lag: it is a replica, or is set so";
+    Transient::new(error).into()
+}
+
 /// Marks the errors after which another attempt may succeed: of the connection or the pool, a deadlock, a
 /// lock that was waited for too long, a server that shuts down or is no longer the primary.
 pub(super) fn failed(error: sqlx::Error) -> BoxError {

@@ -12,8 +12,8 @@ use tower_logout::BoxError;
 use tower_logout::store::Transient;
 
 use super::connection::Connection;
-use super::database::{Database, OnRow, Statement, Value};
-use super::failure::{Fate, did_not_answer, failed, fate};
+use super::database::{Database, OnRow, Row, Statement, Value};
+use super::failure::{Fate, did_not_answer, failed, fate, takes_no_writes};
 use super::idle::{acquire, close, close_idle, give_back, in_background, test_idle};
 use super::terms::Terms;
 
@@ -21,6 +21,8 @@ use super::terms::Terms;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Read,
+    /// To read rows whose first column says whether the server takes no writes.
+    ReadOnPrimary,
     Write,
 }
 
@@ -32,6 +34,7 @@ pub(super) struct Lease<DB: Database> {
     connection: Option<PoolConnection<DB>>,
     permit: Option<OwnedSemaphorePermit>,
     terms: Terms,
+    access: Access,
     /// A statement was sent, and its answer has not come.
     asked: bool,
     /// A transaction may be open.
@@ -74,6 +77,7 @@ impl<DB: Database> Lease<DB> {
             permit,
             pool: pool.clone(),
             terms: terms.clone(),
+            access,
             asked: false,
             open: false,
         })
@@ -91,24 +95,27 @@ impl<DB: Database> Lease<DB> {
     }
 }
 
+impl<DB: Database> Lease<DB> {
+    /// Closes what leads to a server that takes no writes, so that the next attempt connects again.
+    fn leave_server(&mut self) -> BoxError {
+        self.asked = true;
+        close_idle(&self.pool);
+        takes_no_writes()
+    }
+}
+
 impl<DB: Database> Connection for Lease<DB> {
     fn begin<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>> {
         Box::pin(async move {
             // From here on, dropping the connection rolls back.
             self.open = true;
             let mut read_only = None;
-            let mut on_row = |row: &dyn super::Row| read_only = row.text_or_null(0).ok().flatten();
+            let mut on_row = |row: &dyn Row| read_only = row.text_or_null(0).ok().flatten();
             let (connection, watch) = self.parts()?;
             let begun = DB::execute(connection, sql, &mut on_row);
             watch.answer(begun).await?;
             if read_only.as_deref() == Some("on") {
-                // Nothing of the pool leads to this server any more.
-                self.asked = true;
-                close_idle(&self.pool);
-                return Err(Transient::new(
-                    "the server takes no writes: it is a replica, or is set so",
-                )
-                .into());
+                return Err(self.leave_server());
             }
             Ok(())
         })
@@ -126,15 +133,25 @@ impl<DB: Database> Connection for Lease<DB> {
                 values,
                 stays_prepared: self.terms.prepares,
             };
+            let on_primary = self.access == Access::ReadOnPrimary;
+            let mut is_read_only = false;
+            let mut on_row = |row: &dyn Row| {
+                is_read_only |= on_primary && !matches!(row.text(0).as_deref(), Ok("0"));
+                on_row(row);
+            };
             let (connection, watch) = self.parts()?;
-            let answer = DB::fetch(connection, statement, on_row);
-            watch.answer(answer).await
+            let answer = DB::fetch(connection, statement, &mut on_row);
+            let answer = watch.answer(answer).await?;
+            if is_read_only {
+                return Err(self.leave_server());
+            }
+            Ok(answer)
         })
     }
 
     fn commit<'c>(&'c mut self, sql: &'c Arc<str>) -> BoxFuture<'c, Result<(), BoxError>> {
         Box::pin(async move {
-            let mut on_row = |_: &dyn super::Row| {};
+            let mut on_row = |_: &dyn Row| {};
             let (connection, watch) = self.parts()?;
             let committed = DB::execute(connection, sql, &mut on_row);
             watch.answer(committed).await?;
@@ -200,7 +217,7 @@ impl<DB: Database> Drop for Lease<DB> {
 }
 
 async fn roll_back<DB: Database>(mut connection: PoolConnection<DB>, limit: std::time::Duration) {
-    let mut on_row = |_: &dyn super::Row| {};
+    let mut on_row = |_: &dyn Row| {};
     let sql = "ROLLBACK".into();
     let rolled_back = DB::execute(&mut connection, &sql, &mut on_row);
     let is_of_use = if DB::DIALECT.is_server() {

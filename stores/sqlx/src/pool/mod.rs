@@ -55,6 +55,9 @@ pub struct SqlPool {
     terms: Terms,
 }
 
+/// A pool, for statements that a server which takes no writes must not answer.
+pub(crate) struct Primary<'p>(&'p SqlPool);
+
 macro_rules! from_pools {
     ($($feature:literal $pool:ident,)*) => {$(
         #[cfg(feature = $feature)]
@@ -146,6 +149,11 @@ impl SqlPool {
     /// Runs statements that change the schema.
     pub(crate) async fn migrate(&self, sql: &Sql) -> Result<(), sqlx::Error> {
         self.connections.migrate(sql).await
+    }
+
+    /// For statements that [`Dialect::on_primary`] has changed.
+    pub(crate) fn primary(&self) -> Primary<'_> {
+        Primary(self)
     }
 
     /// Runs a statement that writes, and returns the rows of its answer.
@@ -247,5 +255,12 @@ impl SqlPool {
 impl Fetch for &SqlPool {
     async fn fetch<T: Send>(self, sql: &Sql, values: &[Value<'_>], decode: Decode<T>) -> Rows<T> {
         Ok(self.run(Access::Read, sql, values, decode).await?.rows)
+    }
+}
+
+impl Fetch for Primary<'_> {
+    async fn fetch<T: Send>(self, sql: &Sql, values: &[Value<'_>], decode: Decode<T>) -> Rows<T> {
+        let answer = self.0.run(Access::ReadOnPrimary, sql, values, decode);
+        Ok(answer.await?.rows)
     }
 }

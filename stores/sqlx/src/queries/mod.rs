@@ -19,8 +19,12 @@ use crate::pool::Row;
 /// How many sessions one statement ends at most.
 pub(crate) const BATCH: usize = 50;
 
+/// Stands before a `SELECT` that only a server which takes writes may answer.
+const ON_PRIMARY: &str = "ON PRIMARY ";
+
 /// The statements, with the names of the tables and in the SQL of the database. `?…` in a text stands for as
-/// many parameters as [`BATCH`] says, and `?#` for as many rows of a number and a session id.
+/// many parameters as [`BATCH`] says, and `?#` for as many rows of a number and a session id. A text that begins with
+/// [`ON_PRIMARY`] is changed by [`Dialect::on_primary`].
 #[derive(Debug)]
 pub(crate) struct Queries {
     dialect: Dialect,
@@ -62,7 +66,11 @@ impl Queries {
         }
         drop(known);
         let rows = (1..=BATCH).map(|number| format!("SELECT {number} AS number, ? AS session_id"));
-        let mut sql = text
+        let mut sql = match text.strip_prefix(ON_PRIMARY) {
+            Some(select) => self.dialect.on_primary(select),
+            None => text.to_owned(),
+        };
+        sql = sql
             .replace("?…", &["?"; BATCH].join(", "))
             .replace("?#", &rows.collect::<Vec<_>>().join(" UNION ALL "));
         if self.dialect == Dialect::Sqlite {

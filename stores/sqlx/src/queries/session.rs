@@ -32,9 +32,14 @@ pub(crate) struct NewToken<'t> {
     pub(crate) expires_at: Millis,
 }
 
-fn session(row: &dyn Row) -> Result<Session, BoxError> {
-    let (id, subject, expires_at) = (row.text(0)?, row.text(1)?, Millis(row.int(2)?));
-    Ok(Session::new(SessionId::new(id), subject, expires_at.into()))
+/// The session that a primary has found.
+fn session(row: &dyn Row) -> Result<Option<Session>, BoxError> {
+    let Some(id) = row.text_or_null(1)? else {
+        return Ok(None);
+    };
+    let (subject, expires_at) = (row.text(2)?, Millis(row.int(3)?));
+    let session = Session::new(SessionId::new(id), subject, expires_at.into());
+    Ok(Some(session))
 }
 
 impl Queries {
@@ -170,14 +175,15 @@ impl Queries {
         now: Millis,
     ) -> Result<Option<Session>, BoxError> {
         let sql = self.sql(
-            "SELECT s.id, s.subject, s.expires_at FROM tower_logout_tokens AS t \
+            "ON PRIMARY SELECT s.id, s.subject, s.expires_at FROM tower_logout_tokens AS t \
              JOIN tower_logout_sessions AS s ON s.id = t.session_id \
              WHERE t.digest = ? AND t.generation = s.generation \
              AND t.expires_at > ? AND s.expires_at > ?",
         );
         let now = Value::Int(now.0);
         let values = [Value::Bytes(token), now, now];
-        Ok(first(pool.fetch(&sql, &values, session).await?))
+        let found = pool.primary().fetch(&sql, &values, session).await?;
+        Ok(first(found).flatten())
     }
 
     pub(crate) async fn find_session(
@@ -187,11 +193,12 @@ impl Queries {
         now: Millis,
     ) -> Result<Option<Session>, BoxError> {
         let sql = self.sql(
-            "SELECT id, subject, expires_at FROM tower_logout_sessions \
+            "ON PRIMARY SELECT id, subject, expires_at FROM tower_logout_sessions \
              WHERE id = ? AND expires_at > ?",
         );
         let values = [Value::Text(id), Value::Int(now.0)];
-        Ok(first(pool.fetch(&sql, &values, session).await?))
+        let found = pool.primary().fetch(&sql, &values, session).await?;
+        Ok(first(found).flatten())
     }
 
     /// Deletes some expired sessions, and returns how many. In Postgres, sessions that somebody has locked

@@ -27,11 +27,14 @@ pub struct TableSession {
 }
 
 impl TableSession {
-    fn read(row: &dyn Row) -> Result<Self, BoxError> {
-        Ok(Self {
-            id: SessionId::new(row.text(0)?),
-            subject: row.text_or_null(1)?,
-        })
+    fn read(row: &dyn Row) -> Result<Option<Self>, BoxError> {
+        let Some(id) = row.text_or_null(1)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id: SessionId::new(id),
+            subject: row.text_or_null(2)?,
+        }))
     }
 }
 
@@ -40,13 +43,14 @@ pub(super) fn statement(shape: &Shape) -> Option<Statement> {
     let session = shape.session.as_ref()?;
     let subject = shape.subject.as_ref();
     let subject = subject.map_or_else(|| "NULL".to_owned(), Column::as_text);
-    Some(shape.statement(&format!(
-        "SELECT {}, {subject} FROM {} WHERE {} AND {} LIMIT 1",
+    let select = format!(
+        "SELECT {} AS id, {subject} AS subject FROM {} WHERE {} AND {} LIMIT 1",
         session.as_text(),
         shape.name,
         session.is_id("?id0"),
         shape.is_live()
-    )))
+    );
+    Some(shape.statement(&shape.dialect.on_primary(&select)))
 }
 
 /// Finds a session by the value of its [session column](crate::TableStoreBuilder::session_column), if one of its
@@ -65,10 +69,10 @@ impl<S: Send + Sync + 'static> SessionLookup for TableStore<S> {
             ..Given::default()
         };
         match statement
-            .fetch(&self.pool, &given, TableSession::read)
+            .fetch(self.pool.primary(), &given, TableSession::read)
             .await
         {
-            Ok(rows) => Ok(rows.into_iter().next()),
+            Ok(rows) => Ok(rows.into_iter().next().flatten()),
             // A text that the column's type does not take is the id of no session.
             Err(error) if is_data_exception(&error) => Ok(None),
             Err(error) => Err(error),
