@@ -522,9 +522,19 @@ async fn no_stream_survives_an_end_that_races_its_request() {
 }
 
 /// A log without an entry, which can fail.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct EmptyLog {
     fails: Arc<AtomicBool>,
+    retention: Duration,
+}
+
+impl Default for EmptyLog {
+    fn default() -> Self {
+        Self {
+            fails: Arc::default(),
+            retention: Duration::from_secs(60),
+        }
+    }
 }
 
 #[async_trait]
@@ -537,7 +547,7 @@ impl EndedLog for EmptyLog {
     }
 
     fn retention(&self) -> Duration {
-        Duration::from_secs(60)
+        self.retention
     }
 }
 
@@ -621,6 +631,29 @@ async fn a_node_keeps_its_streams_while_it_is_stale_if_it_is_told_to() {
     assert!(!ended.is_fresh() && !signal.is_ended());
     ended.end(&SessionId::new("a"));
     assert_eq!(soon(signal.ended()).await, Refused::Ended);
+}
+
+/// The log may have forgotten the end of a session by then.
+#[tokio::test]
+async fn a_node_that_has_not_read_for_longer_than_the_log_remembers_ends_all_streams() {
+    let log = EmptyLog {
+        retention: Duration::from_secs(2),
+        ..EmptyLog::default()
+    };
+    let staleness = Duration::from_millis(300);
+    let builder = builder().max_staleness(staleness).poll(staleness / 20);
+    let ended = log.followed(builder.keep_streams_when_stale()).await;
+    let signal = ended.watch("a");
+    for (outage, ends) in [(log.retention / 4, false), (log.retention * 3 / 2, true)] {
+        log.fail(true);
+        tokio::time::sleep(outage).await;
+        assert!(!ended.is_fresh() && !signal.is_ended());
+        log.fail(false);
+        ended.catch_up().await.unwrap();
+        assert_eq!(signal.is_ended(), ends, "{outage:?}");
+    }
+    assert_eq!(signal.ended().await, Refused::Stale);
+    assert!(!ended.watch("a").is_ended(), "a new stream goes on");
 }
 
 #[tokio::test]

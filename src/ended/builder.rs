@@ -77,6 +77,9 @@ impl EndedSessionsBuilder {
     /// The streams end one by one, over a tenth of [`max_staleness`](Self::max_staleness), so that their clients do
     /// not all connect again at once.
     ///
+    /// A node that could not read for longer than the [`retention`](EndedLog::retention) of the log ends all streams in
+    /// any case: the log may have forgotten the end of their sessions.
+    ///
     /// ```
     /// use tower_logout::ended::EndedSessions;
     ///

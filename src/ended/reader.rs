@@ -1,6 +1,6 @@
 //! What the reader of a log tells the ended sessions of a node.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,6 +15,10 @@ pub(super) struct Reader {
     sessions: EndedSessions,
     completed: watch::Sender<u64>,
     pub(super) keeps_streams: bool,
+    /// In milliseconds.
+    retention: u64,
+    /// When the last complete read began, and before the first one when the node started, by [`clock::now`].
+    last: AtomicU64,
 }
 
 /// A read that has begun.
@@ -31,6 +35,8 @@ impl Reader {
             sessions: EndedSessions::new(max_staleness, retention, receiver),
             completed,
             keeps_streams,
+            retention: clock::millis(retention),
+            last: AtomicU64::new(clock::now()),
         }
     }
 
@@ -50,6 +56,11 @@ impl Reader {
 
     /// All that was committed when the read began is known.
     pub(super) fn complete(&self, read: Begun) {
+        let last = self.last.swap(read.at, Ordering::Relaxed);
+        if read.at.saturating_sub(last) > self.retention {
+            // The log may have forgotten the end of any session of which something is open.
+            self.end_share(1.0);
+        }
         let inner = &*self.sessions.0;
         inner.read_at.store(read.at, Ordering::Release);
         inner.was_stale.store(false, Ordering::Relaxed);
