@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tower::Layer;
-use tower_logout::ended::{Cursor, EndedLog, EndedSessions, Page, Refused};
+use tower_logout::ended::{Cursor, EndedLog, EndedSessions, MigrationLog, Page, Refused};
 use tower_logout::outcome::FailureKind;
-use tower_logout::store::SessionId;
+use tower_logout::store::{MigrationStore, SessionId};
 use tower_logout::{
     BoxError, LogoutLayer, MemoryStore, Revocation, Token, TokenStore, async_trait, store_fn,
 };
@@ -331,29 +331,55 @@ async fn a_logout_without_a_session_fails_if_nothing_follows_the_log() {
     assert_eq!(failure(&answer), FailureKind::LogNotRead);
 }
 
-#[tokio::test]
-async fn the_log_of_a_store_in_memory_reaches_another_node() {
-    let store = MemoryStore::new();
+/// The other node learns of the end by the news of the log.
+async fn reaches_another_node<L: EndedLog>(
+    store: impl TokenStore + Clone,
+    log: impl Fn() -> L,
+    sessions: &[(Token, SessionId)],
+) {
     let [here, there] = [(); 2].map(|()| {
         let (ended, following) = EndedSessions::builder()
             .poll(Duration::from_secs(3600))
-            .follow(store.ended_log());
+            .follow(log());
         tokio::spawn(following);
         ended
     });
     here.ready().await;
     there.ready().await;
-    let (token, id) = open_session(&store).await;
     let layer = LogoutLayer::builder(store).ended(&here).build().unwrap();
-    send(layer.layer(inner()), logout_with(&token))
-        .await
-        .assert_is_logged_out();
-    let refused = async {
-        while there.check(id.as_str()).is_ok() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), refused)
-        .await
-        .expect("the news did not arrive");
+    for (token, id) in sessions {
+        send(layer.layer(inner()), logout_with(token))
+            .await
+            .assert_is_logged_out();
+        assert_eq!(here.check(id.as_str()), Err(Refused::Ended));
+        let refused = async {
+            while there.check(id.as_str()).is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // The next read without news is due after a quarter of the staleness, 7.5 seconds.
+        tokio::time::timeout(Duration::from_secs(5), refused)
+            .await
+            .expect("the news did not arrive");
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_store_in_memory_reaches_another_node() {
+    let store = MemoryStore::new();
+    let session = open_session(&store).await;
+    reaches_another_node(store.clone(), || store.ended_log(), &[session]).await;
+}
+
+#[tokio::test]
+async fn during_a_migration_the_logs_of_both_stores_reach_another_node() {
+    let (old, new) = (MemoryStore::new(), MemoryStore::new());
+    let sessions = [
+        open_session(&old).await,
+        open_session(&new).await,
+        open_session(&old).await,
+    ];
+    let store = MigrationStore::new(old.clone(), new.clone());
+    let log = || MigrationLog::new(old.ended_log(), new.ended_log());
+    reaches_another_node(store, log, &sessions).await;
 }

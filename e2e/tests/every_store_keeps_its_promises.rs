@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_logout::MemoryStore;
-use tower_logout::ended::EndedLog;
+use tower_logout::ended::{EndedLog, MigrationLog};
 use tower_logout::store::{MigrationStore, RetryStore, SessionPolicy, SessionStore, SubjectStore};
 use tower_logout::testing::Conformance;
 use tower_logout_redis::RedisStore;
@@ -154,12 +154,14 @@ async fn in_a_redis_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_migration() {
     let (old, new) = (MemoryStore::new(), sql_store("sqlite::memory:").await);
+    let log = MigrationLog::new(old.ended_log(), new.ended_log().await.unwrap());
     suite(|lifetime| {
         MigrationStore::new(
             old.clone().with_policy(policy(lifetime)),
             new.clone().with_policy(policy(lifetime)),
         )
     })
+    .with_ended_log(log)
     .run()
     .await
     .unwrap();

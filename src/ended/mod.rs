@@ -11,6 +11,7 @@ mod clock;
 #[cfg(feature = "ended")]
 mod follow;
 mod log;
+mod migration;
 #[cfg(feature = "ended")]
 mod observe;
 #[cfg(feature = "ended")]
@@ -29,6 +30,7 @@ pub use self::builder::EndedSessionsBuilder;
 #[cfg(feature = "ended")]
 pub use self::follow::Following;
 pub use self::log::{Cursor, EndedLog, Page};
+pub use self::migration::MigrationLog;
 #[cfg(feature = "ended")]
 pub use self::open::SessionEnded;
 #[cfg(feature = "ended")]

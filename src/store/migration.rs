@@ -18,7 +18,8 @@ use crate::token::Token;
 /// New sessions are opened in the new store. Sessions in the old store live there until they end.
 ///
 /// A logout calls both stores at the same time. If one of them returns an error, the logout fails. When the
-/// last session in the old store has expired, you can use the new store alone.
+/// last session in the old store has expired, you can use the new store alone. Nodes that follow the log of ended
+/// sessions follow both logs, by a [`MigrationLog`](crate::ended::MigrationLog).
 ///
 /// ```
 /// use tower_logout::{LogoutLayer, MemoryStore};
