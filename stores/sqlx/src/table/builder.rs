@@ -193,8 +193,8 @@ impl<S> TableStoreBuilder<S> {
         self
     }
 
-    /// The column with the session (login, family, device) of a token, of any type whose values equal themselves
-    /// as text. None by default: each token is a session.
+    /// The column with the session (login, family) of a token, of any type whose values equal themselves as text.
+    /// None by default: each token is a session.
     ///
     /// ```
     /// # use tower_logout_sqlx::{TableStore, TokenDigest};
@@ -263,9 +263,11 @@ impl<S> TableStoreBuilder<S> {
     /// [`SqlStoreBuilder::migrate`](crate::SqlStoreBuilder::migrate) does so as another user. The user who connects
     /// needs the rights on the log that [`SqlStoreBuilder`](crate::SqlStoreBuilder) lists.
     ///
-    /// The log needs a [`session_column`](Self::session_column). A session that your application ends by itself, for
-    /// example because a token was used twice, is not logged: run the entry that
-    /// [`TableStore::statements`] shows, in the transaction that ends the session.
+    /// The log needs a [`session_column`](Self::session_column), whose values are never used again: a login with the
+    /// value of an ended one, such as the number of a device, is refused until the log forgets the end.
+    ///
+    /// A session that your application ends by itself, for example because a token was used twice, is not logged: run
+    /// the entry that [`TableStore::statements`] shows, in the transaction that ends the session.
     ///
     /// ```
     /// # use tower_logout_sqlx::{TableStore, TokenDigest};
