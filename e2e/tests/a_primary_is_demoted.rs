@@ -288,15 +288,11 @@ async fn postgres_with_retries() {
         .await;
 }
 
-/// The connections lead to the standby, which does not have the latest logins.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lagging_standby_never_reports_a_token_as_unknown() {
-    let Some((pair, _)) = Pair::postgres().await else {
-        return;
-    };
-    let mut primary = sqlx::PgConnection::connect(&pair.primary.url(&pair.database))
-        .await
-        .unwrap();
+/// A pair of Postgres servers, a connection to the primary, and a store over a table without a row.
+async fn postgres_with_a_table() -> Option<(Pair, sqlx::PgConnection, TableStore)> {
+    let (pair, _) = Pair::postgres().await?;
+    let url = pair.primary.url(&pair.database);
+    let mut primary = sqlx::PgConnection::connect(&url).await.unwrap();
     primary
         .execute("CREATE TABLE logins (token text PRIMARY KEY, family text NOT NULL)")
         .await
@@ -304,9 +300,18 @@ async fn a_lagging_standby_never_reports_a_token_as_unknown() {
     let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
     let store = TableStore::builder("logins", "token", TokenDigest::clear())
         .session_column("family")
-        .connect(pool.clone())
+        .connect(pool)
         .await
         .unwrap();
+    Some((pair, primary, store))
+}
+
+/// The connections lead to the standby, which does not have the latest logins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lagging_standby_never_reports_a_token_as_unknown() {
+    let Some((pair, mut primary, store)) = postgres_with_a_table().await else {
+        return;
+    };
     let token = Token::new("of-the-latest-login");
     assert_eq!(store.revoke(&token).await.unwrap(), Revocation::NotFound);
 
@@ -425,25 +430,14 @@ async fn no_session_that_has_ended_is_found_on_a_demoted_redis_server() {
     no_ended_session_is_found(&pair, store, &tokens, async || pair.swap().await).await;
 }
 
-/// The standby has the row that the primary has deleted.
+/// Also about a session that is not there: the new primary may have it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_is_not_asked_about_a_session_of_a_table() {
-    let Some((pair, _)) = Pair::postgres().await else {
+async fn a_demoted_postgres_server_is_not_asked_about_a_session_of_a_table() {
+    let Some((_pair, mut primary, store)) = postgres_with_a_table().await else {
         return;
     };
-    let mut primary = sqlx::PgConnection::connect(&pair.primary.url(&pair.database))
-        .await
-        .unwrap();
-    for sql in [
-        "CREATE TABLE logins (token text PRIMARY KEY, family text NOT NULL)",
-        "INSERT INTO logins VALUES ('one', 'a')",
-    ] {
-        primary.execute(sql).await.unwrap();
-    }
-    let pool = sqlx::PgPool::connect(&pair.url()).await.unwrap();
-    let store = TableStore::builder("logins", "token", TokenDigest::clear())
-        .session_column("family")
-        .connect(pool)
+    primary
+        .execute("INSERT INTO logins VALUES ('one', 'a')")
         .await
         .unwrap();
     let id = SessionId::new("a");

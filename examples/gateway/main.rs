@@ -24,10 +24,10 @@
 //!
 //! # What ends with a session
 //!
-//! The gateway looks up the session of each request by its refresh cookie, if that is a live one. It closes a WebSocket and ends a
-//! response without a known size as soon as the session ends, on this gateway or elsewhere. An authorization
-//! server does not name the session of a token, so that the streams of its tenants go on. A gateway that cannot
-//! read its database for 30 seconds answers such a request with `503`.
+//! The gateway looks up the session of each request by its refresh cookie, if that is a live one. It closes a
+//! WebSocket and ends a response without a known size as soon as the session ends, on this gateway or
+//! elsewhere. An authorization server does not name the session of a token, so that the streams of its tenants
+//! go on. A gateway that cannot read its database for 30 seconds answers such a request with `503`.
 //!
 //! # What the upstream sees
 //!

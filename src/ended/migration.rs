@@ -14,7 +14,7 @@ use crate::store::BoxError;
 /// A session ends in the log of the store where the session lives. A node that follows one of the two logs alone
 /// accepts the ended sessions of the other store.
 ///
-/// A read succeeds if both logs were read.
+/// A read succeeds if both logs were read. Give both stores the same lifetime of an access token.
 ///
 /// ```
 /// use tower_logout::MemoryStore;
