@@ -1,5 +1,21 @@
 //! How the SQL of the databases differs.
 
+/// Whether a server of Postgres takes no writes, so that it may lag: a replica, or a primary that was demoted.
+macro_rules! postgres_is_read_only {
+    () => {
+        "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
+    };
+}
+
+/// The same of MySQL. MariaDB writes the variable as a number or as a word.
+macro_rules! mysql_is_read_only {
+    () => {
+        "CAST(@@global.read_only AS CHAR) NOT IN ('0', 'OFF')"
+    };
+}
+
+pub(crate) use {mysql_is_read_only, postgres_is_read_only};
+
 /// The SQL of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code)] // The databases whose feature is off.
@@ -31,23 +47,17 @@ impl Dialect {
         }
     }
 
-    /// A `SELECT` of one row at most, with another column before its own: `0` if the server takes writes. A server that
-    /// takes none may lag: a replica, or a primary that was demoted. There is such a row if nothing was found, too. The
-    /// columns have different names.
+    /// A `SELECT` of one row at most, with another column before its own: `0` if the server takes writes. From a server,
+    /// there is such a row if nothing was found, too. The columns have different names.
     pub(crate) fn on_primary(self, select: &str) -> String {
         let is_read_only = match self {
             Self::Sqlite => return select.replacen("SELECT ", "SELECT '0', ", 1),
-            Self::Postgres => {
-                "CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' \
-                 THEN '1' ELSE '0' END"
-            }
-            // MariaDB writes the variable as a number or as a word.
-            Self::MySql => {
-                "CASE WHEN CAST(@@global.read_only AS CHAR) IN ('0', 'OFF') THEN '0' ELSE '1' END"
-            }
+            Self::Postgres => postgres_is_read_only!(),
+            Self::MySql => mysql_is_read_only!(),
         };
         format!(
-            "SELECT server.is_read_only, found.* FROM (SELECT {is_read_only} AS is_read_only) AS server \
+            "SELECT server.is_read_only, found.* FROM \
+             (SELECT CASE WHEN {is_read_only} THEN '1' ELSE '0' END AS is_read_only) AS server \
              LEFT JOIN ({select}) AS found ON 1 = 1"
         )
     }

@@ -8,7 +8,7 @@ use tower_logout::ended::{Cursor, Page};
 use super::source::Source;
 use super::sql::{mysql_now, sqlite_now};
 use super::{PAGE, entry};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, mysql_is_read_only};
 use crate::names::Names;
 use crate::pool::failure::takes_no_writes;
 use crate::pool::{Row, Value};
@@ -23,7 +23,7 @@ pub(super) struct Positions {
 /// A row of the log.
 struct Logged {
     position: i64,
-    /// Of the row of a server that says whether it takes writes, the answer.
+    /// Of the row of a server that says whether it takes writes: `0` if it does.
     session: String,
     remaining: i64,
 }
@@ -48,7 +48,9 @@ const IN_SQLITE: &str = concat!(
 );
 
 const IN_MYSQL: &str = concat!(
-    "SELECT -1, CAST(@@global.read_only AS CHAR), 0 UNION ALL \
+    "SELECT -1, CASE WHEN ",
+    mysql_is_read_only!(),
+    " THEN '1' ELSE '0' END, 0 UNION ALL \
      (SELECT position, session_id, ended_at + ? - ",
     mysql_now!(),
     " FROM tower_logout_ended WHERE position >= ? ORDER BY position LIMIT ?)"
@@ -124,7 +126,7 @@ impl Positions {
         rows.sort_unstable_by_key(|row| row.position);
         let role = rows.iter().position(|row| row.position == ROLE);
         let role = role.map(|index| rows.remove(index).session);
-        if matches!(role.as_deref(), None | Some("0" | "OFF")) {
+        if matches!(role.as_deref(), None | Some("0")) {
             return Ok(rows);
         }
         Err(takes_no_writes())

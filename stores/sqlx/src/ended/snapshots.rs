@@ -11,7 +11,7 @@ use tower_logout::ended::{Cursor, Page};
 use super::source::Source;
 use super::sql::postgres_now;
 use super::{PAGE, entry};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, postgres_is_read_only};
 use crate::names::Names;
 use crate::pool::failure::takes_no_writes;
 use crate::pool::{Row, Value};
@@ -51,9 +51,13 @@ struct Logged {
 
 macro_rules! seen {
     () => {
-        "CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN '' \
-         ELSE (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT::TEXT || ' ' || \
-         pg_current_snapshot()::TEXT END"
+        concat!(
+            "CASE WHEN ",
+            postgres_is_read_only!(),
+            " THEN '' \
+             ELSE (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT::TEXT || ' ' || \
+             pg_current_snapshot()::TEXT END"
+        )
     };
 }
 
