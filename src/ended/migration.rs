@@ -49,7 +49,8 @@ impl<Old: EndedLog, New: EndedLog> EndedLog for MigrationLog<Old, New> {
         let reads = try_join(self.old.read(old.as_ref()), self.new.read(new.as_ref()));
         let (old, new) = reads.await?;
         let cursor = join(&old.cursor, &new.cursor);
-        let ended = [old.ended, new.ended].concat();
+        let mut ended = old.ended;
+        ended.extend(new.ended);
         Ok(if old.is_complete && new.is_complete {
             Page::new(ended, cursor)
         } else {

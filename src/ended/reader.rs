@@ -1,6 +1,6 @@
 //! What the reader of a log tells the ended sessions of a node.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,8 +17,8 @@ pub(super) struct Reader {
     pub(super) keeps_streams: bool,
     /// In milliseconds.
     retention: u64,
-    /// When the last complete read began, and before the first one when the node started, by [`clock::now`].
-    last: AtomicU64,
+    /// When the node started, by [`clock::now`].
+    started: u64,
 }
 
 /// A read that has begun.
@@ -36,7 +36,7 @@ impl Reader {
             completed,
             keeps_streams,
             retention: clock::millis(retention),
-            last: AtomicU64::new(clock::now()),
+            started: clock::now(),
         }
     }
 
@@ -56,12 +56,13 @@ impl Reader {
 
     /// All that was committed when the read began is known.
     pub(super) fn complete(&self, read: Begun) {
-        let last = self.last.swap(read.at, Ordering::Relaxed);
+        let inner = &*self.sessions.0;
+        // Zero if there was none.
+        let last = inner.read_at.load(Ordering::Relaxed).max(self.started);
         if read.at.saturating_sub(last) > self.retention {
             // The log may have forgotten the end of any session of which something is open.
             self.end_share(1.0);
         }
-        let inner = &*self.sessions.0;
         inner.read_at.store(read.at, Ordering::Release);
         inner.was_stale.store(false, Ordering::Relaxed);
         self.completed.send_replace(read.number);

@@ -93,9 +93,7 @@ impl<DB: Database> Lease<DB> {
         };
         Ok((connection.ok_or(sqlx::Error::PoolClosed)?, watch))
     }
-}
 
-impl<DB: Database> Lease<DB> {
     /// Closes what leads to a server that takes no writes, so that the next attempt connects again.
     fn leave_server(&mut self) -> BoxError {
         self.asked = true;
