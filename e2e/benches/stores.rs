@@ -25,6 +25,7 @@ use tower_logout_redis::RedisStore;
 use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server};
+use e2e::ended_log::read_all;
 
 /// Pairs of revocations that are timed.
 const PAIRS: usize = 2000;
@@ -567,7 +568,7 @@ async fn redis_log() {
     }
     let log = Arc::new(logs.ended_log().unwrap());
     ended_log::time_first_read(&log).await;
-    let cursor = ended_log::read_all(&*log).await;
+    let cursor = read_all(&*log).await;
     let before = cpu(&mut connection).await;
     ended_log::time_reads_of_nothing(&*log, &cursor).await;
     let busy = (cpu(&mut connection).await - before) / f64::from(ended_log::READS);

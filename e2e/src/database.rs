@@ -336,6 +336,29 @@ impl Server {
         name
     }
 
+    /// Lets a server of SQL take no more writes, as one that is demoted. Postgres tells its connections a moment later.
+    pub async fn make_read_only(&self) {
+        match self.kind {
+            Kind::Postgres => {
+                let mut admin = sqlx::PgConnection::connect(&self.url("postgres"))
+                    .await
+                    .unwrap();
+                for sql in [
+                    "ALTER SYSTEM SET default_transaction_read_only = on",
+                    "SELECT pg_reload_conf()",
+                ] {
+                    sqlx::query(sql).execute(&mut admin).await.unwrap();
+                }
+            }
+            Kind::MariaDb => {
+                let mut admin = sqlx::MySqlConnection::connect(&self.url("")).await.unwrap();
+                let sql = "SET GLOBAL read_only = 1";
+                sqlx::query(sql).execute(&mut admin).await.unwrap();
+            }
+            other => panic!("{other:?} is no server of SQL"),
+        }
+    }
+
     /// The content of all files in the data folder.
     pub fn files(&self) -> Vec<u8> {
         let mut content = Vec::new();

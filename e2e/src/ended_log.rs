@@ -100,6 +100,15 @@ impl Reader {
     }
 }
 
+/// Reads a log from its start, and returns where the next read begins.
+pub async fn read_all(log: &dyn EndedLog) -> Cursor {
+    let mut page = log.read(None).await.unwrap();
+    while !page.is_complete {
+        page = log.read(Some(&page.cursor)).await.unwrap();
+    }
+    page.cursor
+}
+
 pub async fn open(store: &SqlStore, subject: &str) -> (Token, Session) {
     let token = Token::generate().unwrap();
     let session = store.open(subject, &token).await.unwrap();

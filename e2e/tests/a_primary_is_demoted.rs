@@ -134,10 +134,7 @@ impl Pair {
         let mut new = sqlx::PgConnection::connect(&self.other.url("postgres"))
             .await
             .unwrap();
-        old.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-            .await
-            .unwrap();
-        old.execute("SELECT pg_reload_conf()").await.unwrap();
+        self.primary.make_read_only().await;
         let written: String = sqlx::query_scalar("SELECT pg_current_wal_lsn()::text")
             .fetch_one(&mut old)
             .await
@@ -197,12 +194,6 @@ impl Pair {
 
     fn url_of_app(&self) -> String {
         self.url().replace("root@", "app@")
-    }
-
-    async fn make_read_only(&self) {
-        let url = self.primary.url("");
-        let mut admin = sqlx::MySqlConnection::connect(&url).await.unwrap();
-        admin.execute("SET GLOBAL read_only = 1").await.unwrap();
     }
 
     async fn redis() -> Option<(Self, Vec<Token>)> {
@@ -359,7 +350,10 @@ async fn mariadb() {
         return;
     };
     let store = SqlStore::connect(&pair.url_of_app()).await.unwrap();
-    reaches_the_new_primary(&pair, store, &tokens, async || pair.make_read_only().await).await;
+    reaches_the_new_primary(&pair, store, &tokens, async || {
+        pair.primary.make_read_only().await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,8 +363,10 @@ async fn mariadb_with_retries() {
     };
     let pool = sqlx::MySqlPool::connect(&pair.url_of_app()).await.unwrap();
     let store = SqlStore::new(pool).await.unwrap();
-    retries_reach_the_new_primary(&pair, store, &tokens, async || pair.make_read_only().await)
-        .await;
+    retries_reach_the_new_primary(&pair, store, &tokens, async || {
+        pair.primary.make_read_only().await
+    })
+    .await;
 }
 
 /// The old primary has the sessions that have ended on the new one, and connections lead to the old one.
@@ -418,7 +414,10 @@ async fn no_session_that_has_ended_is_found_on_a_demoted_mariadb_server() {
         return;
     };
     let store = SqlStore::connect(&pair.url_of_app()).await.unwrap();
-    no_ended_session_is_found(&pair, store, &tokens, async || pair.make_read_only().await).await;
+    no_ended_session_is_found(&pair, store, &tokens, async || {
+        pair.primary.make_read_only().await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -433,7 +432,7 @@ async fn no_session_that_has_ended_is_found_on_a_demoted_redis_server() {
 /// Also about a session that is not there: the new primary may have it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demoted_postgres_server_is_not_asked_about_a_session_of_a_table() {
-    let Some((_pair, mut primary, store)) = postgres_with_a_table().await else {
+    let Some((pair, mut primary, store)) = postgres_with_a_table().await else {
         return;
     };
     primary
@@ -443,12 +442,7 @@ async fn a_demoted_postgres_server_is_not_asked_about_a_session_of_a_table() {
     let id = SessionId::new("a");
     assert!(store.look_up(&id).await.unwrap().is_some());
     assert_eq!(store.look_up(&SessionId::new("b")).await.unwrap(), None);
-    for sql in [
-        "ALTER SYSTEM SET default_transaction_read_only = on",
-        "SELECT pg_reload_conf()",
-    ] {
-        primary.execute(sql).await.unwrap();
-    }
+    pair.primary.make_read_only().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     for id in [&id, &SessionId::new("b")] {
         let error = store.look_up(id).await.unwrap_err().to_string();

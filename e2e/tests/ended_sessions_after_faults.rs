@@ -70,15 +70,7 @@ async fn a_demoted_server_is_an_error() {
     let store = SqlStore::connect(&server.url(&database)).await.unwrap();
     let log = store.ended_log().await.unwrap();
     let cursor = log.read(None).await.unwrap().cursor;
-    let mut admin = sqlx::PgConnection::connect(&server.url("postgres"))
-        .await
-        .unwrap();
-    for sql in [
-        "ALTER SYSTEM SET default_transaction_read_only = on",
-        "SELECT pg_reload_conf()",
-    ] {
-        admin.execute(sql).await.unwrap();
-    }
+    server.make_read_only().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     log.read(Some(&cursor)).await.unwrap_err();
 }
@@ -93,11 +85,11 @@ async fn a_mariadb_server_that_is_read_only_is_an_error() {
     let mut reader = Reader::new(store.ended_log().await.unwrap());
     let first = end(&store).await;
     assert_eq!(reader.read().await, [first]);
-    let mut admin = admin_of(&server).await;
-    admin.execute("SET GLOBAL read_only = 1").await.unwrap();
+    server.make_read_only().await;
     let error = reader.log.read(reader.cursor.as_ref()).await.unwrap_err();
     assert!(error.to_string().contains("takes no writes"), "{error}");
     reader.log.read(None).await.unwrap_err();
+    let mut admin = admin_of(&server).await;
     admin.execute("SET GLOBAL read_only = 0").await.unwrap();
     let second = end(&store).await;
     assert_eq!(reader.read().await, [second]);

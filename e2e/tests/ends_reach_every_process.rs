@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use e2e::database::{Kind, Server};
+use e2e::ended_log::read_all;
 use e2e::node::{Node, open, with_each_server, with_sqlite};
 use e2e::proxy::{Fault, Proxy};
 use futures::StreamExt;
@@ -117,14 +118,11 @@ async fn no_end_is_missing(kind: &str, url: &str) {
 
 /// How long a read of no entries takes in the median.
 async fn read_of_nothing(log: &dyn EndedLog) -> u128 {
-    let mut page = log.read(None).await.unwrap();
-    while !page.is_complete {
-        page = log.read(Some(&page.cursor)).await.unwrap();
-    }
+    let mut cursor = read_all(log).await;
     let mut reads = Vec::new();
     for _ in 0..101 {
         let begun = micros();
-        page = log.read(Some(&page.cursor)).await.unwrap();
+        cursor = log.read(Some(&cursor)).await.unwrap().cursor;
         reads.push(micros() - begun);
     }
     reads.sort_unstable();

@@ -10,6 +10,7 @@ use tower_logout::{Token, TokenStore};
 use tower_logout_sqlx::SqlStore;
 
 use e2e::database::{Kind, Server};
+use e2e::ended_log::read_all;
 use e2e::own_table::any_pool;
 
 use super::{PAIRS, compare, header, median, open_many, row, throughput, time};
@@ -154,17 +155,6 @@ pub(super) async fn time_first_read(log: &Arc<impl EndedLog>) {
     let read = ended.len();
     assert!(read >= MILLION);
     println!("a node that reads {read} entries is ready after {took:.1?}");
-}
-
-pub(super) async fn read_all(log: &impl EndedLog) -> Cursor {
-    let mut cursor = None;
-    loop {
-        let page = log.read(cursor.as_ref()).await.unwrap();
-        if page.is_complete {
-            return page.cursor;
-        }
-        cursor = Some(page.cursor);
-    }
 }
 
 pub(super) async fn time_reads_of_nothing(log: &impl EndedLog, cursor: &Cursor) {
